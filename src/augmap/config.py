@@ -1,0 +1,329 @@
+"""Every number that shapes a map: :class:`Config`, its :class:`Stage` list, and how both are written down.
+
+A run is a function of ``(images, Config)``: no other input may change its result. Where and how fast
+it runs (devices, checkpoints) stands in :class:`Runtime`. Named lists of stages are in
+:mod:`augmap.presets`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from augmap.errors import InputError
+
+Similarity = Literal["cauchy", "cosine", "gaussian", "student"]
+Edges = Literal["augmentation", "neighbors"]
+Trained = Literal["all", "head", "last"]
+NewLayer = Literal["none", "last", "head"]
+Optimizer = Literal["sgd", "adamw"]
+Precision = Literal["auto", "float32", "bfloat16"]
+Rate = Literal["step", "epoch"]
+Resize = Literal["bicubic", "bilinear", "lanczos", "box"]
+DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preprocessing:
+    """How a picture of any size becomes a square of ``uint8``; the same for training and for new images."""
+
+    image_size: int
+    """Edge of the square, in pixels."""
+    channels: int
+    """1 (grey) or 3 (RGB) from files; any number from arrays."""
+    resize: Resize = "bicubic"
+    """Filter of the (antialiased) resizing."""
+    fit: Literal["crop"] = "crop"
+    """The shorter side is scaled to ``image_size``, then the centre is cut out; never stretched."""
+
+    def __post_init__(self) -> None:
+        _positive(self, "image_size", "channels")
+        _choice(self, "resize", Resize)
+        _choice(self, "fit", Literal["crop"])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stage:
+    """One stretch of training with one loss, one rate schedule and one set of trained weights."""
+
+    name: str
+    epochs: float | None = None
+    """Length in passes over the images; exactly one of ``epochs`` and ``steps`` is given."""
+    steps: int | None = None
+    """Length in optimiser steps."""
+    stop: int | None = None
+    """End after this many steps although the rate was laid out for all; written by the planner when late."""
+
+    dim: int = 2
+    """Columns of the output, d."""
+    end_dim: int | None = None
+    """Only the first columns count, falling from ``dim`` to ``end_dim`` along a cosine over the stage
+    (the annealed dimension of tsimcne 0.4)."""
+    similarity: Similarity = "cauchy"
+    dof: float = 1.0
+    """Degrees of freedom of ``student``; 1 is the Cauchy kernel."""
+    temperature: float = 1.0
+    """Divides: d²/T, cos/T."""
+    learn_temperature: bool = False
+    """Train log T beside the weights, at a hundredth of the rate."""
+    decoupled: bool = False
+    """Leave the positive out of the denominator (DCL, Yeh et al., ECCV 2022, arXiv 2110.06848)."""
+    norm_penalty: float = 0.0
+    """Weight of the mean squared distance of |z| from ``norm_radius``."""
+    norm_radius: float = 1.0
+
+    edges: Edges = "augmentation"
+    """What makes a pair: two views of one image, or an image and one of its nearest neighbours in h."""
+    neighbors: int = 15
+    """Neighbours of an image in the graph of ``edges = "neighbors"``."""
+
+    train: Trained = "all"
+    """Which weights learn; the rest is frozen whole, running statistics included."""
+    new_layer: NewLayer = "none"
+    """What is replaced at the start: the last linear layer, the whole head, or nothing."""
+    new_layer_std: float | None = None
+    """Standard deviation of the new last layer's weights; None keeps PyTorch's default."""
+    hidden: tuple[int, ...] = (1024,)
+    """Widths of the hidden layers of the head that ``new_layer = "head"`` builds."""
+
+    optimizer: Optimizer = "sgd"
+    lr: float = 0.03
+    """Peak rate at ``lr_batch`` images; scales linearly with the batch."""
+    lr_batch: int | None = 256
+    """None: ``lr`` is used as it is."""
+    rate: Rate = "step"
+    """The rate changes every step, or only with the epoch (as in the paper)."""
+    warmup_epochs: float = 0.0
+    """Length of the linear warm-up, whose first step already learns; at most the stage."""
+    momentum: float = 0.9
+    """Momentum of SGD, beta1 of AdamW."""
+    nesterov: bool = False
+    weight_decay: float = 5e-4
+    clip_norm: float | None = None
+    """Clip the norm of the gradient; None does not."""
+    batch_size: int | None = None
+    """Images a step where it differs from the configuration's."""
+
+    def __post_init__(self) -> None:
+        if (self.epochs is None) == (self.steps is None):
+            raise InputError(
+                f"stage {self.name!r}: give one of epochs and steps, "
+                f"got epochs={self.epochs!r}, steps={self.steps!r}"
+            )
+        where = f"stage {self.name!r}: "
+        _positive(
+            self,
+            *("epochs", "steps", "stop", "dim", "end_dim", "dof", "temperature", "neighbors", "lr"),
+            *("lr_batch", "norm_radius", "clip_norm", "batch_size", "new_layer_std"),
+            where=where,
+        )
+        _not_negative(self, "norm_penalty", "warmup_epochs", "weight_decay", where=where)
+        for name, kinds in (
+            *(("similarity", Similarity), ("edges", Edges), ("train", Trained), ("new_layer", NewLayer)),
+            *(("optimizer", Optimizer), ("rate", Rate)),
+        ):
+            _choice(self, name, kinds, where=where)
+        if self.end_dim is not None and self.end_dim > self.dim:
+            raise InputError(f"{where}end_dim must be at most dim={self.dim}, got {self.end_dim}")
+        if not 0 <= self.momentum < 1:
+            raise InputError(f"{where}momentum must lie in [0, 1), got {self.momentum}")
+        if self.epochs is not None and self.warmup_epochs > self.epochs:
+            raise InputError(
+                f"{where}warmup_epochs must lie in [0, epochs={self.epochs:g}], got {self.warmup_epochs:g}"
+            )
+        if self.dof != 1.0 and self.similarity != "student":
+            raise InputError(f"{where}dof={self.dof:g} needs similarity='student', got {self.similarity!r}")
+        if self.edges == "neighbors" and self.train == "all" and self.similarity == "cosine":
+            raise InputError(f"{where}edges='neighbors' needs a kernel of distances, got similarity='cosine'")
+        object.__setattr__(self, "hidden", tuple(self.hidden))
+
+    @property
+    def out_dim(self) -> int:
+        """Columns of the output when the stage has ended."""
+        return self.end_dim or self.dim
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Config:
+    """Everything a map is a function of, beside the images."""
+
+    stages: tuple[Stage, ...]
+    preset: str = "custom"
+    """Name of the list that the stages were made from."""
+    seed: int = 0
+    batch_size: int = 512
+    """Images a step, over all processes; two views each."""
+    keep_short_batch: bool = False
+    """End each epoch with its short last batch (the paper); else permutations are carried across epochs."""
+    augment: str = "natural"
+    """Name of an augmentation set: natural, glyph, symmetric; or custom (a callable given in Python)."""
+    backbone: str = "slim"
+    hidden: tuple[int, ...] = (1024,)
+    """Widths of the hidden layers of the projection head."""
+    precision: Precision = "auto"
+    """auto: bfloat16 in the backbone where a probe shows that it is faster; written down as found."""
+    recompute_statistics: bool = True
+    """Take BatchNorm's statistics anew from plain images before the final projection."""
+    budget: float | None = None
+    """Seconds that the planner was given; None where the stages were given."""
+    init: str | None = None
+    """SHA-256 of the encoder that training started from."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stages", tuple(self.stages))
+        object.__setattr__(self, "hidden", tuple(self.hidden))
+        if not self.stages:
+            raise InputError("a configuration needs at least one stage")
+        _positive(self, "batch_size", "budget")
+        _choice(self, "precision", Precision)
+        if not 0 <= self.seed < 2**63:
+            raise InputError(f"seed must lie in [0, 2**63), got {self.seed}")
+        dim = None
+        for stage in self.stages:
+            if dim is not None and stage.dim != dim and stage.new_layer == "none":
+                raise InputError(
+                    f"stage {stage.name!r} has dim={stage.dim} after {dim}: "
+                    "it needs new_layer = 'last' or 'head'"
+                )
+            dim = stage.out_dim
+
+    @property
+    def dim(self) -> int:
+        """Dimension of the map: that of the last stage."""
+        return self.stages[-1].out_dim
+
+    def replace(self, **changes: Any) -> Config:
+        """Return a copy with some fields changed; each change is checked again."""
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types; :meth:`from_dict` takes it back to an equal configuration."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], *, where: str = "configuration") -> Config:
+        """Build from plain types; unknown names and wrong types raise :class:`InputError`."""
+        stages = values.get("stages")
+        if not isinstance(stages, list | tuple) or not stages:
+            raise InputError(f"{where}: 'stages' must be a list of at least one stage, got {stages!r}")
+        made = tuple(_build(Stage, s, f"{where}: stage {i + 1}") for i, s in enumerate(stages))
+        return _build(cls, {**values, "stages": made}, where)
+
+    @classmethod
+    def from_toml(cls, path: Path) -> Config:
+        """Read a file with the fields of :class:`Config` and one ``[[stages]]`` table per stage.
+
+        Raises
+        ------
+        InputError
+            The file is missing, is no TOML, or names an unknown field.
+        """
+        return cls.from_dict(read_toml(path), where=str(path))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Runtime:
+    """Where a configuration runs; none of it is meant to change the map."""
+
+    device: DeviceName = "auto"
+    devices: int = 1
+    """Processes on one machine."""
+    nodes: int = 1
+    checkpoint_every: float | None = 300.0
+    """Seconds between checkpoints; None writes one only when asked to stop."""
+    threads: int | None = None
+    """CPU threads; None keeps PyTorch's choice."""
+
+    def __post_init__(self) -> None:
+        _choice(self, "device", DeviceName)
+        _positive(self, "devices", "nodes", "threads", "checkpoint_every")
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Parse a TOML file, or raise :class:`InputError` naming it."""
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); give a TOML file") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a TOML file: {error}") from error
+
+
+def parse_duration(text: str | float) -> float:
+    """Return seconds of ``"90s"``, ``"10m"``, ``"1.5h"`` or a plain number of seconds.
+
+    Raises
+    ------
+    InputError
+        Anything else, or a duration that is not positive and finite.
+    """
+    words = str(text).strip().lower()
+    unit = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(words[-1:], None)
+    try:
+        seconds = float(words[:-1]) * unit if unit else float(words)
+    except ValueError:
+        seconds = math.nan
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise InputError(f"a duration is a number with s, m or h (90s, 10m, 1.5h), got {text!r}")
+    return seconds
+
+
+def _build(cls: type, values: dict[str, Any], where: str) -> Any:
+    """Make a dataclass from plain types, checked by the field's annotation."""
+    if not isinstance(values, dict):
+        raise InputError(f"{where}: expected a table, got {values!r}")
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    unknown = sorted(set(values) - set(fields))
+    if unknown:
+        raise InputError(f"{where}: unknown {unknown[0]!r}; known are {', '.join(fields)}")
+    missing = [
+        n for n, f in fields.items() if n not in values and f.default is dataclasses.MISSING
+    ]
+    if missing:
+        raise InputError(f"{where}: {missing[0]!r} is missing")
+    return cls(**{n: _convert(v, str(fields[n].type), f"{where}: {n}") for n, v in values.items()})
+
+
+def _convert(value: Any, annotation: str, where: str) -> Any:
+    kinds: dict[str, tuple[type, ...]] = {
+        "int": (int,), "float": (int, float), "bool": (bool,), "str": (str,), "tuple": (list, tuple)
+    }
+    allowed: list[type] = []
+    for part in annotation.split("|"):
+        base = part.strip().split("[")[0]
+        if base == "None":
+            allowed.append(type(None))
+        else:  # the named literals (Similarity, ...) are strings, checked by their dataclass
+            allowed += kinds.get(base, (str,))
+    wrong = not isinstance(value, tuple(allowed)) or (isinstance(value, bool) and bool not in allowed)
+    if wrong:
+        raise InputError(f"{where} must be {annotation}, got {value!r}")
+    if tuple in allowed and isinstance(value, list | tuple):
+        if "int" in annotation and not all(type(v) is int and v > 0 for v in value):
+            raise InputError(f"{where} must hold positive whole numbers, got {value!r}")
+        return tuple(value)
+    return float(value) if float in allowed and isinstance(value, int) else value
+
+
+def _choice(self: Any, name: str, kinds: Any, *, where: str = "") -> None:
+    value = getattr(self, name)
+    if value not in get_args(kinds):
+        raise InputError(f"{where}{name} must be one of {', '.join(get_args(kinds))}; got {value!r}")
+
+
+def _positive(self: Any, *names: str, where: str = "") -> None:
+    for name in names:
+        value = getattr(self, name)
+        if value is not None and not (value > 0 and math.isfinite(value)):
+            raise InputError(f"{where}{name} must be positive, got {value!r}")
+
+
+def _not_negative(self: Any, *names: str, where: str = "") -> None:
+    for name in names:
+        value = getattr(self, name)
+        if not (value >= 0 and math.isfinite(value)):
+            raise InputError(f"{where}{name} must not be negative, got {value!r}")

@@ -1,0 +1,118 @@
+"""The table of a map: one row an image, in the order of its positions."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from augmap.errors import InputError
+
+_FIXED = ("name", "split")
+
+
+@dataclass(frozen=True, eq=False)
+class Items:
+    """Names, splits, labels and scores of ``n`` images.
+
+    Parameters
+    ----------
+    names : list of n str
+        Path relative to the root that was given, ``/``-separated.
+    splits : list of n str
+        ``"train"``, ``"test"``, ``"val"`` or ``""``.
+    labels : mapping of str to (n,) arrays of str
+        Label columns; the first is ``label``. ``""`` means not known.
+    scores : mapping of str to (n,) float64 arrays
+        Numbers per image; NaN means not known.
+    """
+
+    names: Sequence[str]
+    splits: Sequence[str] = ()
+    labels: Mapping[str, np.ndarray] = field(default_factory=dict)
+    scores: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        n = len(self.names)
+        labels = {k: np.asarray(v, dtype=str) for k, v in self.labels.items()}
+        scores = {k: np.asarray(v, dtype=np.float64) for k, v in self.scores.items()}
+        for name, column in {**labels, **scores}.items():
+            if column.shape != (n,):
+                raise InputError(f"column {name!r} must have shape ({n},), got {column.shape}")
+            if name in _FIXED or (name in labels and name in scores):
+                raise InputError(f"column {name!r} is taken; choose another name")
+        if len(self.splits) not in (0, n):
+            raise InputError(f"splits must have {n} entries, got {len(self.splits)}")
+        object.__setattr__(self, "names", list(self.names))
+        object.__setattr__(self, "splits", list(self.splits) or [""] * n)
+        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "scores", scores)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def columns(self) -> dict[str, np.ndarray]:
+        """Labels and scores by name, in the order of the file."""
+        return {**self.labels, **self.scores}
+
+    def take(self, rows: np.ndarray) -> Items:
+        """Return the given rows, in the given order."""
+        return Items(
+            [self.names[i] for i in rows],
+            [self.splits[i] for i in rows],
+            {k: v[rows] for k, v in self.labels.items()},
+            {k: v[rows] for k, v in self.scores.items()},
+        )
+
+    def with_scores(self, **scores: np.ndarray) -> Items:
+        """Return a table with these score columns added or replaced."""
+        return Items(self.names, self.splits, self.labels, {**self.scores, **scores})
+
+    def to_csv(self, extra: Mapping[str, np.ndarray] | None = None) -> bytes:
+        """Return UTF-8 CSV; names with commas, quotes or newlines are quoted."""
+        extra = dict(extra or {})
+        text = io.StringIO(newline="")
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([*_FIXED, *self.labels, *extra, *self.scores])
+        columns = [self.names, self.splits, *(v.tolist() for v in self.labels.values())]
+        columns += [[_number(x) for x in v] for v in (*extra.values(), *self.scores.values())]
+        writer.writerows(zip(*columns, strict=True))
+        return text.getvalue().encode("utf-8", "surrogateescape")
+
+    @classmethod
+    def from_csv(cls, data: bytes, *, scores: Sequence[str] = (), where: str = "items.csv") -> Items:
+        """Read what :meth:`to_csv` wrote; columns named in ``scores`` are numbers.
+
+        Raises
+        ------
+        InputError
+            Rows of different length, missing columns, or a score that is no number.
+        """
+        text = io.StringIO(data.decode("utf-8", "surrogateescape"), newline="")
+        try:
+            header, *rows = list(csv.reader(text, strict=True))
+        except (csv.Error, ValueError) as error:
+            raise InputError(f"{where}: not a table ({error})") from error
+        if tuple(header[:2]) != _FIXED or len(set(header)) != len(header):
+            raise InputError(f"{where}: the columns must start with name,split and differ; got {header}")
+        for i, row in enumerate(rows):
+            if len(row) != len(header):
+                raise InputError(f"{where}: row {i + 1} has {len(row)} entries, the header {len(header)}")
+        columns = {h: [row[j] for row in rows] for j, h in enumerate(header)}
+        try:
+            numbers = {
+                h: np.array([float(x) if x else np.nan for x in columns[h]]) for h in header if h in scores
+            }
+        except ValueError as error:
+            raise InputError(f"{where}: a score is not a number: {error}") from error
+        labels = {h: np.array(v, dtype=str) for h, v in columns.items() if h not in {*_FIXED, *scores}}
+        return cls(columns["name"], columns["split"], labels, numbers)
+
+
+def _number(value: np.floating) -> str:
+    """Shortest text that reads back as the same number; empty for NaN."""
+    return "" if np.isnan(value) else np.format_float_positional(value, unique=True, trim="-")
