@@ -1,0 +1,127 @@
+"""The entry point: collects the commands, and is the one place where errors become lines and exit codes.
+
+A command lives in ``augmap.cli.<name>`` as a function of the same name. It imports what it calls inside
+its body, so that ``--help`` of anything loads no torch.
+
+===== ==========================================================================================
+exit  meaning
+===== ==========================================================================================
+0     done
+1     something outside the user's hands failed: a full disk, a loss that is no longer finite
+2     the user's mistake (:class:`~augmap.errors.InputError`, wrong options, no permission)
+130   stopped by Ctrl-C or SIGTERM, with a checkpoint where one could be saved
+141   whoever read the output went away (``augmap info MAP | head -1``)
+===== ==========================================================================================
+
+Everything else is a defect of augmap and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Annotated, NoReturn
+
+import typer
+
+import augmap
+from augmap.errors import AugmapError, InputError, Interrupted
+
+COMMANDS = ("demo", "fit", "embed", "plot", "info", "augmentations", "cache")
+"""In the order of ``augmap --help``: the way a newcomer goes."""
+
+_NO_PERMISSION = (errno.EACCES, errno.EPERM, errno.EROFS)
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# Typer shows its usage errors in a box of five lines; caught by their base class they become one line.
+# It is public only as an ancestor (typer brings its own copy of click, or depends on it, by version).
+_CommandLineError = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit; ``arguments`` stand in for ``sys.argv[1:]``."""
+    configure_process()
+    code = run(sys.argv[1:] if arguments is None else arguments)
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = _broken_pipe()
+    sys.exit(code)
+
+
+def configure_process() -> None:
+    """Settings of the whole process, made here and never by ``import augmap``: nothing heavy is imported yet.
+
+    Environment variables that torch or an allocator reads when it is loaded belong here.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # a file name may hold bytes that are no UTF-8, or a letter that the terminal lacks
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; what it returns is the exit code."""
+    try:
+        # not standalone: errors arrive here, and click.Exit (--help, --version) as a return value
+        return int(build_app()(args=list(arguments), prog_name="augmap", standalone_mode=False) or 0)
+    except _CommandLineError as error:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "augmap"
+        return _say(f"{error.format_message().rstrip('.')}; see {command} --help", code=2)
+    except InputError as error:
+        return _say(str(error), code=2)
+    except Interrupted as error:
+        return _say(str(error), code=130)
+    except AugmapError as error:
+        return _say(str(error), code=1)
+    except (KeyboardInterrupt, typer.Abort):
+        return _say("interrupted", code=130)
+    except BrokenPipeError:
+        return _broken_pipe()
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        if error.errno in _NO_PERMISSION:
+            return _say(f"{where}{error.strerror}; choose another place, or ask for the permission", code=2)
+        if error.errno in _NO_SPACE:
+            return _say(f"{where}{error.strerror}; free some space and run the same command again", code=1)
+        raise
+
+
+def build_app() -> typer.Typer:
+    """The typer application with every command of :data:`COMMANDS`."""
+    app = typer.Typer(
+        name="augmap",
+        help="Turn a folder of images into a map, with no labels and no pretrained network.",
+        epilog="Start with: augmap demo   or   augmap fit photos/ -o photos.map",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_augmap)
+    for name in COMMANDS:
+        app.command(name)(getattr(import_module(f"augmap.cli.{name}"), name))
+    return app
+
+
+def _augmap(
+    version: Annotated[bool, typer.Option("--version", is_eager=True, help="Print the version.")] = False,
+) -> None:
+    if version:
+        print(f"augmap {augmap.__version__}")
+        raise typer.Exit
+
+
+def _say(message: str, *, code: int) -> int:
+    """One line on stderr, whatever the message holds."""
+    print("augmap:", " ".join(message.split()), file=sys.stderr)
+    return code
+
+
+def _broken_pipe() -> int:
+    # the interpreter flushes stdout once more at its end and would complain
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 141

@@ -1,0 +1,1 @@
+"""What goes in: sources of images and the pixel store."""

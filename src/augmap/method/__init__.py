@@ -1,0 +1,1 @@
+"""The method: t-SimCNE, from augmented views to positions."""
