@@ -64,9 +64,14 @@ def configure_process() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line; what it returns is the exit code."""
+    command = typer.main.get_command(build_app())
     try:
-        # not standalone: errors arrive here, and click.Exit (--help, --version) as a return value
-        return int(build_app()(args=list(arguments), prog_name="augmap", standalone_mode=False) or 0)
+        # not command(...): that would answer errors, Ctrl-C and a broken pipe by itself, in its own words
+        with command.make_context("augmap", list(arguments) or ["--help"]) as context:
+            command.invoke(context)
+        return 0
+    except typer.Exit as end:  # --help and --version
+        return end.exit_code
     except _CommandLineError as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "augmap"
@@ -96,7 +101,6 @@ def build_app() -> typer.Typer:
         name="augmap",
         help="Turn a folder of images into a map, with no labels and no pretrained network.",
         epilog="Start with: augmap demo   or   augmap fit photos/ -o photos.map",
-        no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},

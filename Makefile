@@ -1,0 +1,49 @@
+# make demo    a map of scikit-learn's digits: demo.map/ and demo.png
+# make test    everything that CI checks
+#
+# PYTHON=python3.12      another interpreter, 3.11 or later
+# TORCH_INDEX=URL        an extra package index for torch, e.g. the one with its CPU builds
+# PYTEST=options         options for pytest, e.g. PYTEST="-k imagemap -x"
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+PYTEST ?=
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: demo test lint docs-check clean help
+.DELETE_ON_ERROR:
+
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile
+
+demo: $(READY)
+	@$(BIN)/augmap demo --overwrite
+
+test: lint
+	@$(BIN)/python -m pytest $(PYTEST)
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/lint-imports --no-cache
+
+docs-check: $(READY)
+	@$(BIN)/python -m pytest tests/test_docs.py tests/test_public.py tests/test_tree.py $(PYTEST)
+
+clean:
+	rm -rf $(VENV) demo.map demo.png build dist .pytest_cache .ruff_cache .hypothesis
+
+# torch first and alone: it is the only package that may come from another index
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "augmap needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version 2>&1 || echo not there)." \
+	       "Try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@echo "setting up $(VENV) (once, a few minutes)" >&2
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "$(PYTHON) cannot make a virtual environment; on Debian: apt install python3-venv" >&2; exit 1; }
+	@$(PIP) install $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) -c constraints.txt torch
+	@$(PIP) install -c constraints.txt hatchling editables
+	@$(PIP) install -c constraints.txt --no-build-isolation -e '.[test]'
+	@touch $@
