@@ -27,7 +27,7 @@ test: lint
 
 lint: $(READY)
 	@$(BIN)/ruff check .
-	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/lint-imports --no-cache --no-logo
 
 docs-check: $(READY)
 	@$(BIN)/python -m pytest tests/test_docs.py tests/test_public.py tests/test_tree.py $(PYTEST)

@@ -17,9 +17,9 @@ class Action(StrEnum):
 
 
 def cache(
-    action: Annotated[Action, typer.Argument(help="list them, or clear: remove them all.")] = Action.list,
-    cache: Annotated[Path | None, typer.Option(help="Another folder of stores than the usual one.")] = None,
+    action: Annotated[Action, typer.Argument(help="List them, or remove them all.")] = Action.list,
+    cache: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Their folder, if it is not the usual one.")
+    ] = None,
 ) -> None:
     """List the pixel stores (decoded images, kept so that the next run starts at once), or remove them."""
-    from augmap.images.store import clear_stores, list_stores
-    ...

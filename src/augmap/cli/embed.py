@@ -17,16 +17,19 @@ if TYPE_CHECKING:
 
 
 def embed(
-    map: Annotated[Path, typer.Argument(help="Folder of a map.", show_default=False)],
+    map: Annotated[Path, typer.Argument(metavar="MAP", help="Folder of a map.", show_default=False)],
     images: Annotated[
-        str, typer.Argument(help="Folder, glob, archive, array file or known name.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="IMAGES", help="Folder, glob, archive, array file or known name.", show_default=False
+        ),
     ],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="CSV file to write; - for stdout.", show_default=False)
+        Path, typer.Option("--output", "-o", metavar="FILE", help="CSV file to write; - for stdout.")
     ],
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    strict: Annotated[bool, typer.Option(help="Stop at the first unreadable file.")] = False,
-    cache: Annotated[Path | None, typer.Option(help="Folder of the pixel store.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first unreadable file.")] = False,
+    cache: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the pixel store.")] = None,
 ) -> None:
     """Place new images on an existing map: one forward pass, the same answer every time.
 
@@ -69,5 +72,6 @@ def points_csv(placed: ImageMap) -> bytes:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["name", *axes])
     # str of a numpy float32 is the shortest text that reads back as the same number
-    writer.writerows([name, *(str(x) for x in row)] for name, row in zip(placed.names, placed.positions, strict=True))
+    rows = zip(placed.names, placed.positions, strict=True)
+    writer.writerows([name, *(str(x) for x in row)] for name, row in rows)
     return text.getvalue().encode("utf-8", "surrogateescape")

@@ -17,7 +17,7 @@ _STAGE_COLUMNS = ("name", "epochs", "steps", "dim", "similarity", "temperature",
 
 
 def info(
-    map: Annotated[Path, typer.Argument(help="Folder of a map, finished or not.", show_default=False)],
+    map: Annotated[Path, typer.Argument(metavar="MAP", help="Folder of a map, finished or not.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Say what a map is and how it was made: images, stages, seed, time, loss, versions, quality, files."""

@@ -23,6 +23,7 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Annotated, NoReturn
 
 import typer
@@ -73,9 +74,7 @@ def run(arguments: Sequence[str]) -> int:
     except typer.Exit as end:  # --help and --version
         return end.exit_code
     except _CommandLineError as error:
-        context = getattr(error, "ctx", None)
-        command = context.command_path if context else "augmap"
-        return _say(f"{error.format_message().rstrip('.')}; see {command} --help", code=2)
+        return _say(_usage(error), code=2)
     except InputError as error:
         return _say(str(error), code=2)
     except Interrupted as error:
@@ -107,16 +106,37 @@ def build_app() -> typer.Typer:
     )
     app.callback()(_augmap)
     for name in COMMANDS:
+        if find_spec(f"augmap.cli.{name}") is None:  # TEMPORARY: until every command has landed
+            continue
         app.command(name)(getattr(import_module(f"augmap.cli.{name}"), name))
     return app
 
 
-def _augmap(
-    version: Annotated[bool, typer.Option("--version", is_eager=True, help="Print the version.")] = False,
-) -> None:
-    if version:
+def _print_version(asked: bool) -> bool:
+    if asked:
         print(f"augmap {augmap.__version__}")
         raise typer.Exit
+    return asked
+
+
+def _augmap(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of ``augmap`` itself; they have done their work when this is called."""
+
+
+def _usage(error: Exception) -> str:
+    """What is wrong with the command line, the value that is wrong, and where to read on."""
+    message = error.format_message().rstrip(".")
+    details = getattr(error.__cause__, "errors", None)  # pydantic's, which leave the value out of the text
+    value = repr(details()[0]["input"]) if callable(details) else ""
+    if value not in message:
+        message += f", got {value}"
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "augmap"
+    return f"{message}{'' if message.endswith('?') else '.'} See {command} --help"
 
 
 def _say(message: str, *, code: int) -> int:

@@ -1,4 +1,4 @@
-"""What a person sees while they wait: bars on a terminal, a line now and then in a log file. All on stderr."""
+"""What a person sees while they wait, on stderr: bars on a terminal, else a line now and then."""
 
 from __future__ import annotations
 

@@ -1,0 +1,148 @@
+"""The entry point: which error becomes which line and which exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+
+import pytest
+import typer
+
+from augmap.cli import main as entry
+from augmap.errors import AugmapError, DamagedMapError, InputError, Interrupted, TrainingError
+
+
+def run_with(monkeypatch, error, *arguments):
+    """Run ``augmap boom``, a command that raises ``error``."""
+
+    def boom(size: int = 1) -> None:
+        """Raise."""
+        if error is not None:
+            raise error
+
+    def build() -> typer.Typer:
+        app = typer.Typer(pretty_exceptions_enable=False)
+        app.callback()(lambda: None)
+        app.command("boom")(boom)
+        return app
+
+    monkeypatch.setattr(entry, "build_app", build)
+    return entry.run(["boom", *arguments])
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (InputError("a.map: no such map; give another"), 2, "augmap: a.map: no such map; give another"),
+        (DamagedMapError("a.map: cut short"), 2, "augmap: a.map: cut short"),
+        (InputError("two\nlines  of text"), 2, "augmap: two lines of text"),
+        (Interrupted("saved; go on with --resume"), 130, "augmap: saved; go on with --resume"),
+        (TrainingError("the loss is not finite"), 1, "augmap: the loss is not finite"),
+        (AugmapError("something else"), 1, "augmap: something else"),
+        (KeyboardInterrupt(), 130, "augmap: interrupted"),
+    ],
+)
+def test_error_becomes_one_line_and_a_code(monkeypatch, capsys, error, code, line):
+    assert run_with(monkeypatch, error) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == line + "\n"
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(errno.EACCES, 2), (errno.EPERM, 2), (errno.EROFS, 2), (errno.ENOSPC, 1), (errno.EFBIG, 1)],
+)
+def test_what_the_system_refuses_is_one_line(monkeypatch, capsys, number, code):
+    assert run_with(monkeypatch, OSError(number, os.strerror(number), "there/x.npy")) == code
+    err = capsys.readouterr().err
+    assert err.startswith(f"augmap: there/x.npy: {os.strerror(number)}; ")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("a defect"), OSError(errno.EIO, "a defect"), ValueError("a defect")]
+)
+def test_a_defect_keeps_its_traceback(monkeypatch, error):
+    with pytest.raises(type(error), match="a defect"):
+        run_with(monkeypatch, error)
+
+
+def test_success_is_zero_and_silent(monkeypatch, capsys):
+    assert run_with(monkeypatch, None) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["inof"], ["inof", "info", "augmap --help"]),
+        (["info"], ["MAP", "augmap info --help"]),
+        (["info", "--jason", "x.map"], ["--jason", "--json", "augmap info --help"]),
+        (["embed", "a.map", "photos"], ["--output", "augmap embed --help"]),
+    ],
+)
+def test_wrong_command_lines_are_one_line(capsys, arguments, words):
+    assert entry.run(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("augmap: ")
+    assert all(word in err for word in words), err
+
+
+def test_wrong_value_names_it(monkeypatch, capsys):
+    assert run_with(monkeypatch, None, "--size", "big") == 2
+    err = capsys.readouterr().err
+    assert "--size" in err
+    assert "'big'" in err
+    assert err.count("\n") == 1
+
+
+def test_no_arguments_is_help(capsys):
+    assert entry.run([]) == 0
+    out, err = capsys.readouterr()
+    assert "Usage: augmap" in out
+    assert err == ""
+
+
+def test_main_exits_with_the_code(monkeypatch):
+    monkeypatch.setattr(entry, "configure_process", lambda: None)
+    with pytest.raises(SystemExit, match="2"):
+        entry.main(["inof"])
+
+
+def test_in_a_process(augmap_command, tmp_path):
+    """The same through ``python -m augmap``: version, a mistake, an undecodable name."""
+    import augmap
+
+    done = augmap_command("--version")
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"augmap {augmap.__version__}\n", "")
+    done = augmap_command("info", tmp_path / "none.map")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"augmap: {tmp_path / 'none.map'}: no such map")
+    done = augmap_command("info", os.fsdecode(b"bad\xff.map"), cwd=tmp_path)
+    assert done.returncode == 2
+    assert "bad\\udcff.map" in done.stderr
+
+
+@pytest.mark.parametrize("buffering", [[], ["-u"]])
+def test_reader_that_goes_away_is_no_error(root, buffering):
+    """``augmap info MAP | head -1``: what was printed last meets a closed pipe when the process ends."""
+    code = (
+        "import sys, typer\n"
+        "from augmap.cli import main as entry\n"
+        "app = typer.Typer()\n"
+        "app.command()(lambda: sys.stdin.read() or print('late'))\n"
+        "entry.build_app = lambda: app\n"
+        "entry.main(['--'])"
+    )
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    env = {**os.environ, "PYTHONPATH": str(root / "src")}
+    with subprocess.Popen([sys.executable, *buffering, "-c", code], env=env, **pipes) as process:
+        process.stdout.close()
+        process.stdin.close()
+        error = process.stderr.read()
+    assert (process.returncode, error) == (141, b"")
