@@ -26,7 +26,7 @@ from jaxtyping import install_import_hook
 from PIL import Image
 
 # Shapes and types of every augmap function are checked while tests run; users pay nothing for it.
-install_import_hook("augmap", "beartype.beartype")
+install_import_hook("augmap", "typecheck.check")
 
 # the same examples each time: a failure here is a failure for everybody
 settings.register_profile("augmap", derandomize=True, deadline=None, database=None, max_examples=50)

@@ -61,8 +61,8 @@ def embed(
     from augmap.folder import write_atomic
 
     write_atomic(output, table)
-    skipped = f", {len(opened.skipped):,} files skipped" if opened.skipped else ""
-    print(f"{output}: {placed.n:,} images placed{skipped}")
+    skipped = f", {_count(len(opened.skipped), 'file')} skipped" if opened.skipped else ""
+    print(f"{output}: {_count(placed.n, 'image')} placed{skipped}")
 
 
 def points_csv(placed: ImageMap) -> bytes:
@@ -75,3 +75,7 @@ def points_csv(placed: ImageMap) -> bytes:
     rows = zip(placed.names, placed.positions, strict=True)
     writer.writerows([name, *(str(x) for x in row)] for name, row in rows)
     return text.getvalue().encode("utf-8", "surrogateescape")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

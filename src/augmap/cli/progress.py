@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from io import TextIOBase
 from types import TracebackType
-from typing import TextIO
 
 SHARE = 0.1
 """Without a terminal: a line each time this share of the work is done ..."""
@@ -30,7 +30,7 @@ class Progress:
         Seconds; for tests.
     """
 
-    def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, stream: TextIOBase | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream = sys.stderr if stream is None else stream
         self._clock = clock
         self._terminal = self._stream.isatty()
@@ -105,7 +105,7 @@ def duration(seconds: float) -> str:
 class _Bar:
     """A bar of tqdm's."""
 
-    def __init__(self, title: str, unit: str, stream: TextIO, clock: Callable[[], float]) -> None:
+    def __init__(self, title: str, unit: str, stream: TextIOBase, clock: Callable[[], float]) -> None:
         from tqdm import tqdm
 
         self._bar = tqdm(
@@ -134,7 +134,7 @@ class _Bar:
 class _Lines:
     """Lines for a log file: the first, one every :data:`SHARE` or :data:`SECONDS`, and the last."""
 
-    def __init__(self, title: str, unit: str, stream: TextIO, clock: Callable[[], float]) -> None:
+    def __init__(self, title: str, unit: str, stream: TextIOBase, clock: Callable[[], float]) -> None:
         self._title, self._unit, self._stream, self._clock = title, unit, stream, clock
         self._share = 0.0
         self._time = clock()
