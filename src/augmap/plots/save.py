@@ -1,0 +1,75 @@
+"""A figure on disk: whole or not at all, and saying what made it."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+import augmap
+from augmap.errors import InputError
+from augmap.folder import write_atomic
+
+FORMATS = ("png", "pdf", "svg")
+DPI = 200
+
+
+def save_figure(
+    figure: Figure, path: str | Path, *, dpi: float = DPI, title: str = "", about: str = ""
+) -> Path:
+    """Write a figure as .png, .pdf or .svg; an older file stays until the new one is complete.
+
+    Parameters
+    ----------
+    dpi : float
+        Dots per inch, in [20, 1200]; of the points and pictures also in pdf and svg, whose text and lines
+        are vectors.
+    title, about : str
+        Kept in the file's metadata, beside the version of augmap. No date is, so that the same map gives
+        the same file.
+
+    Raises
+    ------
+    InputError
+        Another ending, no such folder, or the file cannot be written.
+    """
+    path = check_path(path)
+    if not 20 <= dpi <= 1200:
+        raise InputError(f"dpi must lie in [20, 1200], got {dpi:g}")
+    kind = path.suffix[1:].lower()
+    file = io.BytesIO()
+    figure.savefig(
+        file,
+        format=kind,
+        dpi=dpi,
+        facecolor=figure.get_facecolor(),
+        bbox_inches=None,  # the layout is ours, whatever the user's matplotlibrc says
+        metadata=_metadata(kind, title, about),
+    )
+    write_atomic(path, file.getvalue())
+    return path
+
+
+def check_path(path: str | Path) -> Path:
+    """Return the path if a figure can go there, before any work is done."""
+    path = Path(path)
+    if path.suffix[1:].lower() not in FORMATS:
+        endings = ", ".join(f".{f}" for f in FORMATS)
+        raise InputError(
+            f"{path}: a figure's name must end in one of {endings}, got {path.suffix or 'no ending'!r}"
+        )
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: there is no folder {str(path.parent)!r}; make it first")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; choose another name")
+    return path
+
+
+def _metadata(kind: str, title: str, about: str) -> dict[str, str | None]:
+    maker = f"augmap {augmap.__version__}"
+    if kind == "png":
+        return {"Software": maker, "Title": title, "Description": about}
+    if kind == "pdf":
+        return {"Creator": maker, "Title": title, "Subject": about, "CreationDate": None}
+    return {"Creator": maker, "Title": title, "Description": about, "Date": None}
