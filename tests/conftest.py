@@ -19,11 +19,11 @@ os.environ.setdefault(
     "MPLCONFIGDIR", str(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "matplotlib")
 )
 
-import numpy as np
 import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
-from PIL import Image
+
+from pictures import ROOT, make_photos
 
 # Shapes and types of every augmap function are checked while tests run; users pay nothing for it.
 install_import_hook("augmap", "typecheck.check")
@@ -31,8 +31,6 @@ install_import_hook("augmap", "typecheck.check")
 # the same examples each time: a failure here is a failure for everybody
 settings.register_profile("augmap", derandomize=True, deadline=None, database=None, max_examples=50)
 settings.load_profile("augmap")
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -78,19 +76,6 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("home") / "photos"
     make_photos(folder)
     return folder
-
-
-def make_photos(folder: Path, each: int = 16, size: int = 24) -> None:
-    """Write ``each`` striped PNG pictures of three kinds to ``folder/KIND/NN.png``."""
-    random = np.random.default_rng(0)
-    y, x = np.mgrid[:size, :size]
-    for kind, along in {"across": y, "down": x, "aslant": x + y}.items():
-        (folder / kind).mkdir(parents=True)
-        for i in range(each):
-            wave = np.sin(along * random.uniform(0.6, 1.2) + random.uniform(0, 6))
-            colour = random.uniform(60, 120, size=3)
-            pixels = 128 + wave[..., None] * colour + random.normal(0, 6, (size, size, 3))
-            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / kind / f"{i:02d}.png")
 
 
 @pytest.fixture
