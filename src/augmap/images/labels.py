@@ -1,0 +1,83 @@
+"""CSV files that speak about images by name: labels, and rows to leave out."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Collection
+
+from augmap.errors import InputError
+from augmap.images.names import escape
+
+
+def read_labels(
+    path: str | os.PathLike[str], names: list[str], also_known: Collection[str] = ()
+) -> dict[str, list[str]]:
+    """Return label columns from a CSV file with columns ``name`` and ``label``, further ``..._label`` if any.
+
+    Parameters
+    ----------
+    names : list of n str
+        The images; one without a row gets ``""``.
+    also_known : collection of str
+        Names that may stand in the file though they are not among the images (skipped or left out).
+
+    Raises
+    ------
+    InputError
+        When a column is missing, or a name is not known, or has two different labels.
+    """
+    header, rows = _read(path)
+    columns = ["label", *(c for c in header if c.endswith("_label"))]
+    if "name" not in header or "label" not in header:
+        raise InputError(f"{path}: needs the columns 'name' and 'label', has {header}")
+    index = {name: i for i, name in enumerate(names)}
+    out = {c: [""] * len(names) for c in columns}
+    known, strange, seen = set(also_known), [], {}
+    for row in rows:
+        name = _resolve(row["name"], index, known)
+        values = tuple(row[c] for c in columns)
+        if name is None:
+            strange.append(row["name"])
+        elif seen.setdefault(name, values) != values:
+            raise InputError(
+                f"{path}: {name!r} has two labels, {seen[name][0]!r} and {values[0]!r}; keep one row"
+            )
+        elif name in index:
+            for c, value in zip(columns, values, strict=True):
+                out[c][index[name]] = value
+    if strange:
+        example = f", as {names[0]!r}" if names else ""
+        raise InputError(
+            f"{path}: {len(strange)} of {len(rows)} names are not among the images, first {strange[0]!r}; "
+            f"names are paths relative to the folder that is opened{example}"
+        )
+    return out
+
+
+def read_excluded(path: str | os.PathLike[str]) -> list[str]:
+    """Return the names to leave out: rows whose ``decision`` is ``drop``, or all rows without that column."""
+    header, rows = _read(path)
+    if "name" not in header:
+        raise InputError(f"{path}: needs a column 'name', has {header}")
+    return [r["name"] for r in rows if "decision" not in header or r["decision"].strip().lower() == "drop"]
+
+
+def _read(path: str | os.PathLike[str]) -> tuple[list[str], list[dict[str, str]]]:
+    try:
+        with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            reader = csv.DictReader(file, restval="")
+            reader.fieldnames = [h.strip() for h in reader.fieldnames or []]
+            return list(reader.fieldnames), list(reader)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); give a CSV file") from None
+    except csv.Error as error:
+        raise InputError(f"{path}: not a CSV file ({error})") from None
+
+
+def _resolve(name: str, index: Collection[str], known: Collection[str]) -> str | None:
+    """Return the name as augmap writes it; one that was typed as the file system shows it will do."""
+    for candidate in (name, escape(name), name.removeprefix("./"), name.replace("\\", "/")):
+        if candidate in index or candidate in known:
+            return candidate
+    return None
