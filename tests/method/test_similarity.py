@@ -88,8 +88,9 @@ def test_learned_temperature_is_one_scalar_parameter():
 
 def test_by_name():
     assert set(SIMILARITIES) == {"cauchy", "cosine", "gaussian", "student"}
-    assert make_similarity("cosine").temperature == pytest.approx(0.5)
-    assert make_similarity("cauchy").temperature == 1
+    for name, kind in SIMILARITIES.items():
+        assert type(make_similarity(name, dof=1.0)) is kind
+        assert make_similarity(name, temperature=0.2).temperature == pytest.approx(0.2)
     student = make_similarity("student", temperature=2.0, dof=3.0, learnable=True)
     assert (student.dof, student.temperature, len(list(student.parameters()))) == (3.0, pytest.approx(2.0), 1)
 

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from augmap.errors import InputError
 from augmap.method.pairs import Differences, Products
+from augmap.method.processes import all_stack
 from augmap.method.similarity import LogSimilarity
 
 DIFFERENCES_UP_TO = 8
@@ -163,23 +164,18 @@ def norm_penalty(z: Float[Tensor, "*rows d"], radius: float = 1.0) -> Float[Tens
 
 
 def gather_views(
-    views: Float[Tensor, "k b d"], all_gather: Callable[[Tensor], Tensor]
+    views: Float[Tensor, "k b d"], stack: Callable[[Tensor], Tensor] = all_stack
 ) -> Float[Tensor, "k n d"]:
-    """Views of all ranks, rank after rank, for ``info_nce_views(columns=...)``.
+    """Views of all processes, rank after rank, for ``info_nce_views(columns=...)``.
 
     Parameters
     ----------
     views : float tensor of shape (k, b, d)
         This rank's share; the same b on every rank.
-    all_gather : callable
-        Returns the ranks' tensors stacked, (world, k, b, d), and lets gradients flow back to each rank
-        *summed*: Fabric's ``partial(fabric.all_gather, sync_grads=True)``. In one process it may return
-        its argument. Data-parallel averaging of the weights' gradients then gives those of one process.
+    stack : callable
+        Stacks the ranks' tensors, (world, k, b, d), and lets their gradients back *summed*.
     """
-    stacked = all_gather(views.contiguous())
-    if stacked.ndim == views.ndim:
-        return stacked
-    return stacked.transpose(0, 1).flatten(1, 2)  # (world, k, b, d) -> (k, world * b, d)
+    return stack(views).transpose(0, 1).flatten(1, 2)  # (world, k, b, d) -> (k, world * b, d)
 
 
 def _mean_positive(rows: Float[Tensor, "k b d"], similarity: LogSimilarity) -> Float[Tensor, ""]:

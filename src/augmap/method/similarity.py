@@ -9,7 +9,6 @@ is that function, ``slope`` its derivative. The temperature always divides (:mat
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -140,7 +139,7 @@ SIMILARITIES = {"cauchy": Cauchy, "cosine": Cosine, "gaussian": Gaussian, "stude
 
 
 def make_similarity(
-    name: str, *, temperature: float | None = None, dof: float | None = None, learnable: bool = False
+    name: str, *, temperature: float = 1.0, dof: float = 1.0, learnable: bool = False
 ) -> LogSimilarity:
     """Similarity by name.
 
@@ -148,25 +147,22 @@ def make_similarity(
     ----------
     name : str
         A key of ``SIMILARITIES``.
-    temperature : float, optional
-        It always divides; without it, the kernel's own (the paper's).
-    dof : float, optional
-        Degrees of freedom, for ``student`` alone.
+    temperature : float
+        Always divides.
+    dof : float
+        Degrees of freedom; other than 1 for ``student`` alone.
     learnable : bool
         Learn the temperature.
 
     Raises
     ------
     InputError
-        On an unknown name, a value out of range, or ``dof`` for a kernel that has none.
+        On an unknown name, a value out of range, or a ``dof`` that the kernel would ignore.
     """
     if name not in SIMILARITIES:
         raise InputError(f"unknown kernel {name!r}; choose one of {', '.join(SIMILARITIES)}")
-    if dof is not None and name != "student":
+    if name == "student":
+        return StudentT(dof, temperature, learnable=learnable)
+    if dof != 1:
         raise InputError(f"dof={dof!r} belongs to the kernel 'student', not to {name!r}")
-    kernel = SIMILARITIES[name]
-    if dof is not None:
-        kernel = partial(kernel, dof)
-    if temperature is not None:
-        kernel = partial(kernel, temperature=temperature)
-    return kernel(learnable=learnable)
+    return SIMILARITIES[name](temperature, learnable=learnable)
