@@ -19,7 +19,7 @@ from augmap.cli.main import COMMANDS, build_app
 HEAVY = ("torch", "lightning_fabric", "sklearn", "scipy", "matplotlib", "PIL", "starlette", "uvicorn")
 """What only work loads; asking for help must not."""
 
-NEVER_TORCH = ("errors", "config", "imagemap", "items", "folder", "thumbs", "images", "plots")
+NEVER_TORCH = ("errors", "config", "imagemap", "items", "folder", "thumbs", "neighbors", "images", "plots")
 
 
 def loaded_after(code: str) -> set[str]:

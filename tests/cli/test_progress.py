@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import io
+import math
 
 import pytest
 
-from augmap.cli.progress import Progress, duration
+from augmap.cli.progress import Progress
 
 
 class Clock:
@@ -26,22 +27,19 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0 s"),
-        (-3, "0 s"),
-        (59.4, "59 s"),
-        (59.6, "1 min 00 s"),
-        (200, "3 min 20 s"),
-        (3599, "59 min 59 s"),
-        (3600, "1 h 00 min"),
-        (3900, "1 h 05 min"),
-        (100_000, "27 h 46 min"),
-    ],
-)
-def test_duration(seconds, text):
-    assert duration(seconds) == text
+def report(**values):
+    """What training tells its listeners."""
+    from augmap.method.watch import Report
+
+    fixed = {"epoch": 0.5, "learning_rate": 0.1, "seconds": 9.0}
+    given = {
+        "stage_number": 0,
+        "stages": 1,
+        "loss": math.nan,
+        "views_per_second": math.nan,
+        "seconds_left": math.nan,
+    }
+    return Report(**{**fixed, **given, **values})
 
 
 def test_a_log_gets_a_line_each_tenth():
@@ -75,25 +73,28 @@ def test_a_log_never_repeats_a_line():
 
 def test_training_says_stage_loss_speed_and_time_left():
     stream = io.StringIO()
+    known = {"loss": 5.4321, "views_per_second": 1612.3, "seconds_left": 200.0}
     with Progress(stream, Clock()) as progress:
-        progress.train(
-            stage="pretrain", step=50, steps=100, loss=5.4321, views_per_second=1612.3, seconds_left=200
-        )
+        progress.train(report(stage="pretrain", stages=2, step=1, steps=2))
+        progress.train(report(stage="pretrain", stages=2, step=2, steps=2, **known))
         progress.say("the plan was changed")
-        progress.train(stage="readout", step=1, steps=1)
+        progress.train(report(stage="finetune", stages=2, stage_number=1, step=1, steps=1, **known))
+        progress.train(report(stage="alone", step=1, steps=1))
     assert stream.getvalue().splitlines() == [
-        "pretrain:  50%, 50 of 100 steps, loss 5.432, 1,612 views/s, 3 min 20 s left",
+        "pretrain (1 of 2):  50%, 1 of 2 steps",
+        "pretrain (1 of 2): 100%, 2 of 2 steps, loss 5.432, 1,612 views/s, 3 min 20 s left in this stage",
         "the plan was changed",
-        "readout: 100%, 1 of 1 steps",
+        "finetune (2 of 2): 100%, 1 of 1 steps, loss 5.432, 1,612 views/s, 3 min 20 s left",
+        "alone: 100%, 1 of 1 steps",
     ]
 
 
 def test_a_terminal_gets_a_bar_per_title():
     stream = Terminal()
     with Progress(stream) as progress:
-        progress.train(stage="pretrain", step=100, steps=100, loss=5.0)
+        progress.train(report(stage="pretrain", step=100, steps=100, loss=5.0))
         progress.say("between")
-        progress.train(stage="finetune", step=3, steps=10)
+        progress.train(report(stage="finetune", step=3, steps=10))
     shown = stream.getvalue()
     assert "100/100" in shown
     assert "loss 5.000" in shown

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from augmap.cli.words import count
 from augmap.errors import InputError
 
 if TYPE_CHECKING:
@@ -61,8 +62,8 @@ def embed(
     from augmap.folder import write_atomic
 
     write_atomic(output, table)
-    skipped = f", {_count(len(opened.skipped), 'file')} skipped" if opened.skipped else ""
-    print(f"{output}: {_count(placed.n, 'image')} placed{skipped}")
+    skipped = f", {count(len(opened.skipped), 'file')} skipped" if opened.skipped else ""
+    print(f"{output}: {count(placed.n, 'image')} placed{skipped}")
 
 
 def points_csv(placed: ImageMap) -> bytes:
@@ -75,7 +76,3 @@ def points_csv(placed: ImageMap) -> bytes:
     rows = zip(placed.names, placed.positions, strict=True)
     writer.writerows([name, *(str(x) for x in row)] for name, row in rows)
     return text.getvalue().encode("utf-8", "surrogateescape")
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from augmap import folder as disk
-from augmap.cli.progress import duration
+from augmap.cli.words import duration, size
 from augmap.errors import InputError
 
 _STAGE_COLUMNS = ("name", "epochs", "steps", "dim", "similarity", "temperature", "train", "optimizer", "lr")
@@ -103,7 +103,7 @@ def _lines(facts: Mapping[str, Any]) -> Iterable[str]:
         yield "stages"
         yield from _table(config["stages"])
     yield "files"
-    yield from (f"  {_size(size):>9}  {name}" for name, size in sorted(facts["files"].items()))
+    yield from (f"  {size(count):>9}  {name}" for name, count in sorted(facts["files"].items()))
 
 
 def _channels(count: int) -> str:
@@ -134,11 +134,3 @@ def _table(stages: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     widths = [max(len(row[i]) for row in rows) for i in range(len(columns))]
     for row in rows:
         yield "  " + "  ".join(f"{cell:{w}}" for cell, w in zip(row, widths, strict=True)).rstrip()
-
-
-def _size(count: int) -> str:
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable
 from io import TextIOBase
 from types import TracebackType
+from typing import TYPE_CHECKING
+
+from augmap.cli.words import duration
+
+if TYPE_CHECKING:
+    from augmap.method.watch import Report
 
 SHARE = 0.1
 """Without a terminal: a line each time this share of the work is done ..."""
@@ -58,24 +65,16 @@ class Progress:
             self._work = kind(title, unit, self._stream, self._clock)
         self._work.show(done, total, note)
 
-    def train(
-        self,
-        *,
-        stage: str,
-        step: int,
-        steps: int,
-        loss: float | None = None,
-        views_per_second: float | None = None,
-        seconds_left: float | None = None,
-    ) -> None:
-        """Listen to training: ``step`` of ``steps`` of this stage are done.
-
-        ``seconds_left`` counts to the end of the whole run, all later stages included.
-        """
-        parts = [] if loss is None else [f"loss {loss:.3f}"]
-        parts += [] if views_per_second is None else [f"{views_per_second:,.0f} views/s"]
-        parts += [] if seconds_left is None else [f"{duration(seconds_left)} left"]
-        self.update(stage, step, steps, unit="step", note=", ".join(parts))
+    def train(self, report: Report) -> None:
+        """Listen to training: a listener of :func:`augmap.fit`, called after every step."""
+        title = report.stage
+        if report.stages > 1:
+            title = f"{title} ({report.stage_number + 1} of {report.stages})"
+        parts = [] if math.isnan(report.loss) else [f"loss {report.loss:.3f}"]
+        if not math.isnan(report.views_per_second):
+            left = "left" if report.stage_number + 1 == report.stages else "left in this stage"
+            parts += [f"{report.views_per_second:,.0f} views/s", f"{duration(report.seconds_left)} {left}"]
+        self.update(title, report.step, report.steps, unit="step", note=", ".join(parts))
 
     def say(self, line: str) -> None:
         """Write a line without tearing the bar."""
@@ -89,17 +88,6 @@ class Progress:
         if self._work is not None:
             self._work.close()
             self._work = self._title = None
-
-
-def duration(seconds: float) -> str:
-    """Return ``42 s``, ``3 min 20 s`` or ``1 h 05 min``."""
-    seconds = max(0, round(seconds))
-    if seconds < 60:
-        return f"{seconds} s"
-    minutes, rest = divmod(seconds, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02d} s"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 class _Bar:
