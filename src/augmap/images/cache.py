@@ -18,7 +18,7 @@ from pathlib import Path
 CAP_BYTES = 50 * 10**9
 """All stores of one cache together, but for the newest; 60,000 images of 32 x 32 x 3 are 0.18 GB."""
 RECORD = "store.json"
-TEMPORARY = ".building-"
+BUILDING = ".building-"
 _ABANDONED_SECONDS = 24 * 3600
 _in_use: set[Path] = set()
 
@@ -68,7 +68,7 @@ def clear(cache: str | os.PathLike[str] | None = None) -> int:
         freed += info.bytes
         shutil.rmtree(info.path, ignore_errors=True)
     if root.is_dir():
-        for folder in root.glob(f"{TEMPORARY}*"):
+        for folder in root.glob(f"{BUILDING}*"):
             freed += _size(folder)
             shutil.rmtree(folder, ignore_errors=True)
     return freed
@@ -84,7 +84,7 @@ def use(folder: Path) -> None:
 def evict(cache: str | os.PathLike[str] | None = None, cap: int | None = None) -> list[Path]:
     """Remove the stores used longest ago until the rest fits ``cap`` bytes; return what was removed."""
     root = cache_directory(cache)
-    for folder in root.glob(f"{TEMPORARY}*"):
+    for folder in root.glob(f"{BUILDING}*"):
         with contextlib.suppress(OSError):
             if time.time() - folder.stat().st_mtime > _ABANDONED_SECONDS:
                 shutil.rmtree(folder, ignore_errors=True)

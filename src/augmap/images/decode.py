@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,8 +37,8 @@ from augmap.images.square import FILTERS, square
 
 MAX_PIXELS = 178_956_970
 """Default of ``max_pixels``: where Pillow itself speaks of a decompression bomb; 512 MiB as RGB."""
-# No EPS, PDF or WMF: Pillow starts other programs for these. MPO is a JPEG of phones with a second picture.
-FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "MPO", "JPEG2000", "AVIF"]
+# No EPS, PDF or WMF: Pillow starts other programs for these. (MPO, the JPEG of some phones, comes with JPEG.)
+FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "JPEG2000", "AVIF", "HEIF"]
 _GREY = {"1", "L", "LA", "La", "I", "F"}
 _HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevx", b"mif1", b"msf1")
 
@@ -135,7 +136,7 @@ def _opened(payload: Payload) -> Iterator[Image.Image]:
     if isinstance(payload, Image.Image):
         yield payload.copy()  # draft and load change an image in place, and this one is the user's
         return
-    formats = [*FORMATS, "HEIF"] if "HEIF" in Image.OPEN else FORMATS
+    formats = [f for f in FORMATS if f in Image.OPEN]  # a Pillow may be built without some
     with contextlib.ExitStack() as stack:
         stream: IO[bytes] = open(payload, "rb") if isinstance(payload, str) else io.BytesIO(payload)  # noqa: SIM115
         file = stack.enter_context(stream)
@@ -156,7 +157,10 @@ def _reasons(payload: Payload) -> Iterator[None]:
     except FileNotFoundError:
         raise UnreadableError("file has gone") from None
     except Image.DecompressionBombError as error:
-        raise UnreadableError(f"more pixels than --max-pixels ({_line(error)})") from None
+        found = re.search(r"\d+", str(error))  # Pillow looks at the header before we can
+        raise UnreadableError(
+            f"{found.group() if found else 'too many'} pixels, more than --max-pixels"
+        ) from None
     except MemoryError:
         raise UnreadableError("not enough memory to decode it") from None
     except (

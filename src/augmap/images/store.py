@@ -121,7 +121,7 @@ def _build(
         free = shutil.disk_usage(root).free
         if free < need:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        building = Path(tempfile.mkdtemp(prefix=caches.TEMPORARY, dir=root))
+        building = Path(tempfile.mkdtemp(prefix=caches.BUILDING, dir=root))
         with _FileSink(building / "pixels.npy", len(listing), preprocessing) as sink:
             filled = fill(listing, preprocessing, sink, max_pixels=max_pixels, progress=progress)
             good = np.array([i for i in range(len(listing)) if i not in filled.failures], np.intp)
