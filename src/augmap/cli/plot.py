@@ -66,9 +66,8 @@ def plot(
         )
     by = "label" if color_by is None else None if color_by == "none" and "none" not in columns else color_by
     drawn = figure.plot(m, kind.value, color_by=by, names=names, title=title, size=size, dark=dark)
-    print(
-        f"{save_figure(drawn, output, dpi=dpi, title=title or map.name, about=_about(m))}: {m.n:,} images, {kind}"
-    )
+    save_figure(drawn, output, dpi=dpi, title=title or map.name, about=_about(m))
+    print(f"{output}: {kind} of {m.n:,} images")
 
 
 def _about(m: ImageMap) -> str:

@@ -19,7 +19,7 @@ from augmap.errors import InputError
 from augmap.plots import density
 from augmap.plots.colours import DARK, LIGHT, PALETTE, Colouring, Theme, colour_images, natural
 from augmap.plots.density import SHARES, draw_density
-from augmap.plots.names import Names, name_boxes, place_names, shorten
+from augmap.plots.names import Names, fonts, legible, name_boxes, place_names, shorten
 from augmap.plots.scatter import axes_points, draw_scatter
 from augmap.plots.thumbnails import (
     Pictures,
@@ -84,7 +84,8 @@ def plot(
     colours : mapping of label to colour, optional
         For several maps alike: :func:`augmap.plots.colours.label_colours` of all their labels.
     ax : matplotlib Axes, optional
-        Draw there, with no layout of the figure; legend and colour bar stand beside the axes.
+        Draw there, with no layout of the figure; legend and colour bar stand beside the axes. On a dark
+        page the face colour of the figure is the caller's.
 
     Returns
     -------
@@ -109,6 +110,8 @@ def plot(
         raise InputError("this map has no thumbnails to draw; use kind 'scatter' or 'density'")
     xy, note = flatten(imagemap.positions)
     view = view_of(xy, density.MARGIN if kind == "density" else MARGIN)
+    if kind == "thumbnails":  # no picture at the border is cut
+        view = view_of(xy, max(MARGIN, 0.6 * thumbnail_edge(len(xy), view) / view.side))
     theme = DARK if dark else LIGHT
     colouring = colour_images(imagemap.items.columns, len(xy), color_by, theme, colours)
     if kind == "density" and colouring.norm is not None:
@@ -169,7 +172,7 @@ def _density(
 ) -> tuple[Names, list[str]]:
     draw_density(ax, xy, view, theme)
     far = ~view.holds(xy)
-    draw_scatter(ax, xy[far], _flat(theme.single, far.sum()), view)
+    draw_scatter(ax, xy[far], _flat(theme.single, int(far.sum())), view)
     said = [f"lines enclose {', '.join(f'{100 * s:.0f}' for s in SHARES)} % of them"]
     boxes: list[tuple[float, float, float, float]] = []
     if imagemap.thumbs is not None:
@@ -219,19 +222,20 @@ def _legend(ax: Axes, colouring: Colouring, theme: Theme) -> bool:
     if not 0 < len(kinds) <= len(PALETTE):
         return False
     dot = {"ls": "", "marker": "o", "mew": 0, "ms": 7}
-    handles = [Line2D([], [], color=colouring.by_label[k], label=k, **dot) for k in kinds]
+    rows = [(shorten(k), colouring.by_label[k]) for k in kinds]
     if not colouring.known.all():
-        handles.append(Line2D([], [], color=theme.missing, label="not known", **dot))
+        rows.append(("not known", theme.missing))
     legend = ax.legend(
-        handles=handles,
+        handles=[Line2D([], [], color=colour, **dot) for _, colour in rows],
+        labels=["-"] * len(rows),  # the names come below: matplotlib reads a meaning into $ and a leading _
         loc="center left",
         bbox_to_anchor=(1.0, 0.5),
         frameon=False,
         fontsize=9,
         labelcolor=theme.ink,
     )
-    for text, handle in zip(legend.get_texts(), handles, strict=True):
-        text.set(text=shorten(handle.get_label()), parse_math=False)
+    for text, (name, _) in zip(legend.get_texts(), rows, strict=True):
+        text.set(text=name, parse_math=False, fontfamily=fonts())
     _make_room(ax, legend.get_window_extent().width)
     return True
 
@@ -253,13 +257,15 @@ def _colour_bar(ax: Axes, colouring: Colouring, theme: Theme) -> None:
     bar = Colorbar(bar_ax, ScalarMappable(colouring.norm, colouring.cmap), extend=colouring.extend)
     bar.outline.set_visible(False)
     bar.ax.tick_params(color=theme.ink, labelcolor=theme.ink, labelsize=9, length=3)
-    bar.set_label(shorten(colouring.column), color=theme.ink, fontsize=10, parse_math=False)
+    bar.set_label(
+        shorten(colouring.column), color=theme.ink, fontsize=10, parse_math=False, fontfamily=fonts()
+    )
 
 
 def _title(ax: Axes, title: str, theme: Theme) -> None:
     ax.annotate(
-        title, (0, 1), (2, 10), xycoords="axes fraction", textcoords="offset points", fontsize=15, fontweight="bold",
-        color=theme.ink, ha="left", va="bottom", parse_math=False,
+        legible(title), (0, 1), (2, 10), xycoords="axes fraction", textcoords="offset points", fontsize=15,
+        fontweight="bold", color=theme.ink, ha="left", va="bottom", parse_math=False, fontfamily=fonts(),
     ).set_gid("title")  # fmt: skip
 
 
@@ -268,7 +274,8 @@ def _caption(ax: Axes, parts: Sequence[str], theme: Theme) -> None:
     text = "\n".join(textwrap.wrap("  ·  ".join(p for p in parts if p), letters))
     ax.annotate(
         text, (0, 0), (2, -8), xycoords="axes fraction", textcoords="offset points", fontsize=8,
-        color=theme.ink, alpha=0.75, ha="left", va="top", linespacing=1.5, parse_math=False,
+        color=theme.ink, alpha=0.75, ha="left", va="top", linespacing=1.5,
+        parse_math=False, fontfamily=fonts(),
     ).set_gid("caption")  # fmt: skip
 
 

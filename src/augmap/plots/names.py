@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.font_manager import fontManager
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
@@ -92,8 +94,23 @@ def name_boxes(ax: Axes, names: Names) -> list[tuple[float, float, float, float]
 
 def shorten(name: str) -> str:
     """Return a name on one line, cut with an ellipsis after 28 characters."""
-    name = " ".join(name.split())
+    name = " ".join(legible(name).split())
     return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1].rstrip() + "…"
+
+
+def legible(text: str) -> str:
+    """Return text with bytes that were no UTF-8, and characters nobody can see, written as escapes."""
+    text = text.encode("utf-8", "backslashreplace").decode()
+    return "".join(c if c.isprintable() or c.isspace() else c.encode("unicode_escape").decode() for c in text)
+
+
+@cache
+def fonts() -> list[str]:
+    """Matplotlib's own font, then whatever is installed for letters that it lacks."""
+    wider = ("Noto Sans CJK JP", "Noto Sans CJK SC", "PingFang SC", "Hiragino Sans", "Microsoft YaHei")
+    wider += ("WenQuanYi Zen Hei", "Arial Unicode MS", "Noto Sans Devanagari", "Noto Sans Thai")
+    installed = set(fontManager.get_font_names())
+    return ["DejaVu Sans", *(f for f in wider if f in installed)]
 
 
 def _places(
@@ -121,11 +138,11 @@ def _places(
         peaks = np.argwhere((score == maximum_filter(score, 9)) & (score > 0.35 * score.max()))
         peaks = peaks[np.argsort(-score[tuple(peaks.T)], kind="stable")]
         first = peaks[0]
-        found = [grid.centre(*first)]
+        found = [grid.centre(*first.tolist())]
         for peak in peaks[1:]:
             near = np.hypot(rows - peak[0], columns - peak[1]) < reach
             if np.hypot(*(peak - first)) > 2.5 * reach and mine[near].sum() > 0.25 * mine.sum():
-                found.append(grid.centre(*peak))
+                found.append(grid.centre(*peak.tolist()))
                 break
         places.append(found)
     return places
@@ -186,7 +203,7 @@ def _text(
     ax: Axes, kind: str, place: tuple[float, float], colour: str, theme: Theme, size: float, boxed: bool
 ) -> Text:
     text = ax.text(*place, shorten(kind), color=colour, fontsize=size, ha="center", va="center", zorder=6)
-    text.set(parse_math=False, fontweight="bold", gid="name")  # a label may hold a $
+    text.set(parse_math=False, fontweight="bold", fontfamily=fonts(), gid="name")  # a label may hold a $
     if boxed:
         plate = {
             "boxstyle": "round,pad=0.2,rounding_size=0.4",
@@ -200,7 +217,7 @@ def _text(
     return text
 
 
-def _half(text: Text) -> Float[np.ndarray, 2]:
+def _half(text: Text) -> Float[np.ndarray, " 2"]:
     """Half width and height of what is written, in pixels, with a little air."""
     box = text.get_window_extent()
     air = 0.3 if text.get_bbox_patch() is not None else 0.12
@@ -211,9 +228,9 @@ def _push_apart(
     anchor: Float[np.ndarray, "k 2"],
     half: Float[np.ndarray, "k 2"],
     fixed: Float[np.ndarray, "f 4"],
-    bounds: Float[np.ndarray, 4],
+    bounds: Float[np.ndarray, " 4"],
 ) -> Float[np.ndarray, "k 2"]:
-    """Centres of boxes near their anchors; each overlap is undone along its smaller side, a step at a time."""
+    """Centres of boxes near their anchors; overlaps are undone along their smaller side, step by step."""
     k = len(anchor)
     low, high = bounds[:2] + half, np.maximum(bounds[2:] - half, bounds[:2] + half)
     centre = np.clip(anchor, low, high)

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 import augmap
 from augmap.errors import InputError
 from augmap.folder import write_atomic
+from augmap.plots.names import legible
 
 FORMATS = ("png", "pdf", "svg")
 DPI = 200
@@ -45,7 +46,7 @@ def save_figure(
         dpi=dpi,
         facecolor=figure.get_facecolor(),
         bbox_inches=None,  # the layout is ours, whatever the user's matplotlibrc says
-        metadata=_metadata(kind, title, about),
+        metadata=_metadata(kind, legible(title), legible(about)),
     )
     write_atomic(path, file.getvalue())
     return path

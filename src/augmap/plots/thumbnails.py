@@ -17,7 +17,7 @@ from scipy.spatial import cKDTree
 
 from augmap.plots.view import Grid, View
 
-SMALLEST, LARGEST = 1 / 32, 1 / 7  # edge of a picture as a share of the view's longer side
+SMALLEST, LARGEST = 1 / 32, 1 / 9  # edge of a picture as a share of the view's longer side
 GAP = 1.12  # cell over picture: the room in which a picture may lie off the middle of its cell
 TRIES = 10  # images looked at in each cell
 
@@ -29,7 +29,7 @@ class Pictures(Protocol):
 
 
 def thumbnail_edge(n: int, view: View) -> float:
-    """Return the edge of a picture for a map of ``n`` images: small for a full map, larger where a few pictures would be lost."""
+    """Return the edge of a picture: small among many images, larger where a few would look lost."""
     edge = 0.8 * np.sqrt(0.4 * (view.x1 - view.x0) * (view.y1 - view.y0) / max(1, n))
     return float(np.clip(edge, SMALLEST * view.side, LARGEST * view.side))
 
@@ -119,7 +119,7 @@ def choose_medoids(
     peaks = peaks[np.argsort(-density[tuple(peaks.T)], kind="stable")]
     chosen: list[int] = []
     for peak in peaks:
-        nearest = int(inside[((xy[inside] - grid.centre(*peak)) ** 2).sum(1).argmin()])
+        nearest = int(inside[((xy[inside] - grid.centre(*peak.tolist())) ** 2).sum(1).argmin()])
         if all((np.abs(xy[nearest] - xy[c]) >= 1.15 * edge).any() for c in chosen):
             chosen.append(nearest)
         if len(chosen) == most:
