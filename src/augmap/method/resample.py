@@ -124,6 +124,6 @@ def affine_resize(
 
 
 def background(images: UInt8[Tensor, "n h w c"]) -> UInt8[Tensor, "n c"]:
-    """For each channel the median of the outermost pixels: the paper behind a letter that may touch the edge."""
+    """For each channel the median of the outermost pixels: what a letter stands on, even one that touches them."""
     sides = (images[:, 0], images[:, -1], images[:, 1:-1, 0], images[:, 1:-1, -1])
     return torch.cat(sides, 1).median(1).values

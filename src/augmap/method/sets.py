@@ -94,7 +94,6 @@ def _check_range(a: Augmentation, name: str, low: float, high: float) -> None:
         raise InputError(
             f"{name} of an augmentation must be two numbers, smaller first, in [{low}, {high}], got {value!r}"
         )
-    object.__setattr__(a, name, tuple(value))  # a list from a TOML file
 
 
 AUGMENTATIONS: dict[str, Augmentation] = {

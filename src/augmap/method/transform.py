@@ -30,7 +30,7 @@ class UserTransform:
     Processes of a run with several devices see other slices: use ``each="image"`` there for equal views.
     """
 
-    function: Callable[[Any], Any]
+    function: Callable[..., Any]
     # each="image": PIL image -> float tensor (c, s, s) in [0, 1], as of torchvision's ToTensor; or a PIL
     # image each="batch": uint8 tensor (n, h, w, c) -> float tensor (n, c, s, s) in [0, 1]
     each: Literal["image", "batch"] = "image"
@@ -99,7 +99,7 @@ def _seeded(seeds: list[int], device: torch.device) -> Iterator[None]:
         np.random.set_state(theirs)  # noqa: NPY002
 
 
-def _tensor(view: Any) -> Tensor:
+def _tensor(view: Any) -> Any:
     if isinstance(view, Image.Image):
         pixels = torch.from_numpy(np.array(view))
         return (pixels[None] if pixels.ndim == 2 else pixels.permute(2, 0, 1)).float().div_(255)
