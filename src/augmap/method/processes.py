@@ -23,7 +23,7 @@ def all_sum(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     return _AllSum.apply(x) if world_size() > 1 else x
 
 
-def all_stack(x: Float[Tensor, "*shape"]) -> Float[Tensor, "world *shape"]:
+def all_stack(x: Float[Tensor, "*shape"]) -> Float[Tensor, "world ..."]:
     """Every process's ``x``, stacked in the order of ranks; of one shape everywhere."""
     return _AllStack.apply(x) if world_size() > 1 else x[None]
 
