@@ -45,7 +45,7 @@ def report(**values):
 def test_a_log_gets_a_line_each_tenth():
     stream = io.StringIO()
     with Progress(stream, Clock()) as progress:
-        count = progress.counter("reading images", "image")
+        count = progress.bar("reading images")
         for done in range(1, 1001):
             count(done, 1000)
     lines = stream.getvalue().splitlines()
@@ -75,11 +75,11 @@ def test_training_says_stage_loss_speed_and_time_left():
     stream = io.StringIO()
     known = {"loss": 5.4321, "views_per_second": 1612.3, "seconds_left": 200.0}
     with Progress(stream, Clock()) as progress:
-        progress.train(report(stage="pretrain", stages=2, step=1, steps=2))
-        progress.train(report(stage="pretrain", stages=2, step=2, steps=2, **known))
+        progress.listen(report(stage="pretrain", stages=2, step=1, steps=2))
+        progress.listen(report(stage="pretrain", stages=2, step=2, steps=2, **known))
         progress.say("the plan was changed")
-        progress.train(report(stage="finetune", stages=2, stage_number=1, step=1, steps=1, **known))
-        progress.train(report(stage="alone", step=1, steps=1))
+        progress.listen(report(stage="finetune", stages=2, stage_number=1, step=1, steps=1, **known))
+        progress.listen(report(stage="alone", step=1, steps=1))
     assert stream.getvalue().splitlines() == [
         "pretrain (1 of 2):  50%, 1 of 2 steps",
         "pretrain (1 of 2): 100%, 2 of 2 steps, loss 5.432, 1,612 views/s, 3 min 20 s left in this stage",
@@ -92,9 +92,9 @@ def test_training_says_stage_loss_speed_and_time_left():
 def test_a_terminal_gets_a_bar_per_title():
     stream = Terminal()
     with Progress(stream) as progress:
-        progress.train(report(stage="pretrain", step=100, steps=100, loss=5.0))
+        progress.listen(report(stage="pretrain", step=100, steps=100, loss=5.0))
         progress.say("between")
-        progress.train(report(stage="finetune", step=3, steps=10))
+        progress.listen(report(stage="finetune", step=3, steps=10))
     shown = stream.getvalue()
     assert "100/100" in shown
     assert "loss 5.000" in shown

@@ -10,10 +10,14 @@ from typing import Annotated, Any
 import typer
 
 from augmap import folder as disk
-from augmap.cli.words import duration, size
+from augmap.cli.words import count, duration, size
 from augmap.errors import InputError
 
-_STAGE_COLUMNS = ("name", "epochs", "steps", "dim", "similarity", "temperature", "train", "optimizer", "lr")
+_STAGE_COLUMNS = (
+    *("name", "epochs", "steps", "dim", "edges", "similarity", "temperature", "train", "optimizer", "lr"),
+    *("epoch", "loss", "views_per_second"),
+)
+"""Fields of a stage, then what its last line of the log says."""
 
 
 def info(
@@ -43,94 +47,96 @@ def describe(path: Path) -> dict[str, Any]:
         return _unfinished(path)
     record = disk.read_record(path)
     log = disk.read_file(path, "log.jsonl", record) if "log.jsonl" in record["files"] else b""
+    training = _training([json.loads(line) for line in log.splitlines()])
     sizes = {name: entry["size"] for name, entry in record["files"].items()}
     known = {k: v for k, v in record.items() if k != "files"}
-    return {"map": str(path), "finished": True, **known, "training": _training(log), "files": sizes}
+    return {"map": str(path), "finished": True, **known, "training": training, "files": sizes}
 
 
 def _unfinished(path: Path) -> dict[str, Any]:
-    states = {}
-    for file in sorted((path / disk.CHECKPOINT).rglob("*.json")):
+    file = path / disk.CHECKPOINT / "checkpoint.json"
+    state: dict[str, Any] = {}
+    if file.is_file():
         try:
-            states[file.relative_to(path / disk.CHECKPOINT).as_posix()] = json.loads(file.read_text("utf-8"))
+            state = json.loads(file.read_text("utf-8"))
         except (OSError, ValueError) as error:
             raise InputError(f"{file}: cannot be read ({error}); start over with --overwrite") from error
-    log = (path / "log.jsonl").read_bytes() if (path / "log.jsonl").is_file() else b""
     files = {f.relative_to(path).as_posix(): f.stat().st_size for f in sorted(path.rglob("*")) if f.is_file()}
-    state = max(states.values(), key=lambda s: s.get("step", 0), default={})
-    return {"map": str(path), "finished": False, **state, "training": _training(log), "files": files}
+    training = _training(state.pop("log", []))
+    return {"map": str(path), "finished": False, **state, "training": training, "files": files}
 
 
-def _training(log: bytes) -> dict[str, Any]:
-    """Sum up ``log.jsonl``: epochs, seconds, loss of the last epoch."""
-    lines = []
-    for line in log.splitlines():
-        try:
-            lines.append(json.loads(line))
-        except ValueError:  # the last line of a run that was killed
-            continue
-    if not lines:
-        return {}
-    last = lines[-1]
-    return {"epochs": len(lines), **{k: last[k] for k in ("stage", "loss", "views_per_second") if k in last}}
+def _training(log: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Sum up the log: the last epoch's loss of each stage, and its pace."""
+    last = {line["stage"]: line for line in log if "stage" in line}
+    kept = ("epoch", "loss", "views_per_second")
+    return {name: {k: line[k] for k in kept if k in line} for name, line in last.items()}
 
 
 def _lines(facts: Mapping[str, Any]) -> Iterable[str]:
-    config, how = facts.get("config") or {}, facts.get("info") or {}
+    config, how = facts.get("config") or {}, dict(facts.get("info") or {})
+    stages = config.get("stages", [])
     if facts["finished"]:
         yield f"{facts['map']}: a map of {facts['n']:,} images in {facts['dim']}-D"
+    elif "step" in facts:
+        at = f"step {facts['step']:,} of stage {facts['stage'] + 1} ({stages[facts['stage']]['name']})"
+        yield f"{facts['map']}: not finished, a checkpoint at {at}; go on with augmap fit ... --resume"
     else:
-        step = f", checkpoint at step {facts['step']:,}" if "step" in facts else ""
-        yield f"{facts['map']}: not finished{step}; go on with augmap fit ... --resume"
-    rows = {"augmap": facts.get("augmap")}
+        yield f"{facts['map']}: not finished, no checkpoint yet; augmap fit ... --resume starts over"
+    rows = {"method": how.pop("method", None), "source": how.pop("source", None)}
     if pre := facts.get("preprocessing"):
         rows["images"] = f"{pre['image_size']} × {pre['image_size']} pixels, {_channels(pre['channels'])}"
-    rows["labels"] = ", ".join(facts.get("labels") or ()) or None
-    for key in ("preset", "seed", "backbone", "augment", "batch_size"):
+    rows["labels"] = ", ".join(facts.get("labels") or ())
+    for key in ("preset", "seed", "backbone", "augment", "batch_size", "precision"):
         rows[key.replace("_", " ")] = config.get(key)
-    if config.get("budget"):
-        rows["budget"] = duration(config["budget"])
-    for key, value in how.items():
+    rows["budget"] = duration(config["budget"]) if config.get("budget") else None
+    rows["took"] = duration(how.pop("seconds")) if "seconds" in how else None
+    if quality := how.pop("quality", None):
+        from augmap.quality import sentence
+
+        rows["quality"] = sentence(quality)
+    history = how.pop("history", None) or facts.get("machine") or {}
+    for key, value in {**history, **how}.items():
         rows.setdefault(key.replace("_", " "), _flat(key, value))
-    training = facts["training"]
-    if training:
-        rows["training"] = ", ".join(f"{k.replace('_', ' ')} {_short(v)}" for k, v in training.items())
     rows = {k: v for k, v in rows.items() if v not in (None, "")}
     width = max(map(len, rows), default=0)
     for key, value in rows.items():
         yield f"  {key:{width}}  {value}"
-    if config.get("stages"):
+    if stages:
         yield "stages"
-        yield from _table(config["stages"])
+        yield from _table([{**s, **facts["training"].get(s["name"], {})} for s in stages])
     yield "files"
-    yield from (f"  {size(count):>9}  {name}" for name, count in sorted(facts["files"].items()))
+    yield from (f"  {size(n):>9}  {name}" for name, n in sorted(facts["files"].items()))
 
 
 def _channels(count: int) -> str:
     return {1: "grey", 3: "colour"}.get(count, f"{count} channels")
 
 
-def _flat(key: str, value: Any) -> str:
-    """One line for a value of ``info``, which is free JSON."""
+def _flat(key: str, value: Any) -> str | None:
+    """One line for a value of ``info``, which is free JSON; None for what is not worth one."""
     if isinstance(value, Mapping):
         return ", ".join(f"{k.replace('_', ' ')} {_flat(k, v)}" for k, v in value.items())
     if isinstance(value, list | tuple):
-        return f"{len(value):,} entries" if len(value) > 4 else ", ".join(_flat(key, v) for v in value)
+        entries = len(value) if any(isinstance(v, Mapping | list) for v in value) else 0
+        return count(entries, "entry", "entries") if entries else ", ".join(map(_short, value))
     if "seconds" in key and isinstance(value, int | float):
         return duration(value)
-    return _short(value)
+    return None if value is None else _short(value)
 
 
 def _short(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-    return str(value)
+    return f"{value:,}" if type(value) is int and value >= 10_000 else str(value)
 
 
 def _table(stages: Sequence[Mapping[str, Any]]) -> Iterable[str]:
     """The stages as columns; one that no stage uses is left out."""
     columns = [c for c in _STAGE_COLUMNS if any(s.get(c) is not None for s in stages)]
-    rows = [columns, *(["" if s.get(c) is None else _short(s[c]) for c in columns] for s in stages)]
+    heads = [c.replace("views_per_second", "views/s").replace("_", " ") for c in columns]
+    rows = [heads, *(["" if s.get(c) is None else _short(s[c]) for c in columns] for s in stages)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(columns))]
     for row in rows:
-        yield "  " + "  ".join(f"{cell:{w}}" for cell, w in zip(row, widths, strict=True)).rstrip()
+        cells = (f"{cell:{w}}" for cell, w in zip(row, widths, strict=True))
+        yield ("  " + "  ".join(cells)).rstrip()

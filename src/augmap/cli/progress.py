@@ -27,7 +27,7 @@ class Progress:
     Use as a context manager, so that the bar is closed whatever happens::
 
         with Progress() as progress:
-            open_images(source, progress=progress.counter("reading images", "image"))
+            open_images(source, progress=progress.bar("reading images"))
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Progress:
     ) -> None:
         self.close()
 
-    def counter(self, title: str, unit: str) -> Callable[[int, int], None]:
+    def bar(self, title: str, unit: str = "image") -> Callable[[int, int], None]:
         """Return a function of ``(done, total)`` for whoever works through ``total`` things."""
         return lambda done, total: self.update(title, done, total, unit=unit)
 
@@ -65,7 +65,7 @@ class Progress:
             self._work = kind(title, unit, self._stream, self._clock)
         self._work.show(done, total, note)
 
-    def train(self, report: Report) -> None:
+    def listen(self, report: Report) -> None:
         """Listen to training: a listener of :func:`augmap.fit`, called after every step."""
         title = report.stage
         if report.stages > 1:
