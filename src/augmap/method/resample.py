@@ -9,7 +9,10 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-MILD = 1.5  # shrinking factor that bilinear sampling bears without an antialias filter
+# shrinking factor up to which turned boxes are sampled without a filter: what zoom and shear of the set
+# glyph take. Stripes of one pixel then keep a standard deviation of .25 to .29 of their .5; with the filter
+# at 2: .07, at 4: .03
+MILD = 1.3
 
 
 def crop_resize(
@@ -78,7 +81,7 @@ def affine_resize(
     """A turned, sheared or shifted parallelogram of each image resized to ``size``.
 
     Bilinear where it enlarges. ``grid_sample`` does not antialias: where the longest side that can be drawn,
-    ``widest`` pixels, shrinks by a factor f above 1.5, each output pixel is the mean of ceil(f / 1.5)
+    ``widest`` pixels, shrinks by a factor f above 1.3, each output pixel is the mean of ceil(f / 1.5)
     squared samples spread evenly over it. (Below 1.5 the samples of neighbouring output pixels still touch
     every input pixel.)
 
@@ -124,6 +127,11 @@ def affine_resize(
 
 
 def background(images: UInt8[Tensor, "n h w c"]) -> UInt8[Tensor, "n c"]:
-    """For each channel the median of the outermost pixels: what a letter stands on, even one that touches them."""
-    sides = (images[:, 0], images[:, -1], images[:, 1:-1, 0], images[:, 1:-1, -1])
-    return torch.cat(sides, 1).median(1).values
+    """For each channel the median of the outermost pixels, which strokes that touch the edge do not move.
+
+    Of 32 to 63 pixels spread evenly along the edge: a median of all costs as much as the sampling.
+    """
+    edge = torch.cat(
+        (images[:, 0], images[:, 1:-1, -1], images[:, -1].flip(1), images[:, 1:-1, 0].flip(1)), 1
+    )
+    return edge[:, :: max(1, edge.shape[1] // 32)].median(1).values
