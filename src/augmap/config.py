@@ -21,6 +21,7 @@ Edges = Literal["augmentation", "neighbors"]
 Trained = Literal["all", "head", "last"]
 NewLayer = Literal["none", "last", "head"]
 Optimizer = Literal["sgd", "adamw"]
+Norm = Literal["batch", "layer"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Rate = Literal["step", "epoch"]
 Resize = Literal["bicubic", "bilinear", "lanczos", "box"]
@@ -52,9 +53,13 @@ class Stage:
 
     name: str
     epochs: float | None = None
-    """Length in passes over the images; exactly one of ``epochs`` and ``steps`` is given."""
+    """Length in passes over the images; exactly one of ``epochs``, ``steps`` and ``share`` is given."""
     steps: int | None = None
     """Length in optimiser steps."""
+    share: float | None = None
+    """Length as a share of the time for training; the planner writes the steps in its place."""
+    max_epochs: float | None = None
+    """The planner gives no more than this; the rest goes to the stages after it."""
     stop: int | None = None
     """End after this many steps although the rate was laid out for all; written by the planner when late."""
 
@@ -80,6 +85,8 @@ class Stage:
     """What makes a pair: two views of one image, or an image and one of its nearest neighbours in h."""
     neighbors: int = 15
     """Neighbours of an image in the graph of ``edges = "neighbors"``."""
+    view_scale: float = 1.0
+    """Edge of a view as a share of the image's; smaller views cost less."""
 
     train: Trained = "all"
     """Which weights learn; the rest is frozen whole, running statistics included."""
@@ -89,6 +96,8 @@ class Stage:
     """Standard deviation of the new last layer's weights; None keeps PyTorch's default."""
     hidden: tuple[int, ...] = (1024,)
     """Widths of the hidden layers of the head that ``new_layer = "head"`` builds."""
+    norm: Norm | None = None
+    """Normalisation in those hidden layers."""
 
     optimizer: Optimizer = "sgd"
     lr: float = 0.03
@@ -109,19 +118,22 @@ class Stage:
     """Images a step where it differs from the configuration's."""
 
     def __post_init__(self) -> None:
-        if (self.epochs is None) == (self.steps is None):
+        if [self.epochs, self.steps, self.share].count(None) != 2:
             raise InputError(
-                f"stage {self.name!r}: give one of epochs and steps, "
-                f"got epochs={self.epochs!r}, steps={self.steps!r}"
+                f"stage {self.name!r}: give one of epochs, steps and share, "
+                f"got epochs={self.epochs!r}, steps={self.steps!r}, share={self.share!r}"
             )
         where = f"stage {self.name!r}: "
         _positive(
             self,
-            *("epochs", "steps", "stop", "dim", "end_dim", "dof", "temperature", "neighbors", "lr"),
-            *("lr_batch", "norm_radius", "clip_norm", "batch_size", "new_layer_std"),
+            *("epochs", "steps", "share", "max_epochs", "stop", "dim", "end_dim", "dof", "temperature"),
+            *("neighbors", "lr", "lr_batch", "norm_radius", "clip_norm", "batch_size", "new_layer_std"),
+            "view_scale",
             where=where,
         )
         _not_negative(self, "norm_penalty", "warmup_epochs", "weight_decay", where=where)
+        if self.view_scale > 1:
+            raise InputError(f"{where}view_scale must lie in (0, 1], got {self.view_scale:g}")
         for name, kinds in (
             *(("similarity", Similarity), ("edges", Edges), ("train", Trained), ("new_layer", NewLayer)),
             *(("optimizer", Optimizer), ("rate", Rate)),
@@ -161,9 +173,13 @@ class Config:
     """End each epoch with its short last batch (the paper); else permutations are carried across epochs."""
     augment: str = "natural"
     """Name of an augmentation set: natural, glyph, symmetric; or custom (a callable given in Python)."""
+    augmentation: dict[str, Any] = dataclasses.field(default_factory=dict)
+    """Fields of :class:`augmap.method.sets.Augmentation` that differ from that set."""
     backbone: str = "slim"
     hidden: tuple[int, ...] = (1024,)
     """Widths of the hidden layers of the projection head."""
+    norm: Norm | None = None
+    """Normalisation in those hidden layers; the paper has none."""
     precision: Precision = "auto"
     """auto: bfloat16 in the backbone where a probe shows that it is faster; written down as found."""
     recompute_statistics: bool = True
@@ -262,7 +278,7 @@ def parse_duration(text: str | float) -> float:
         Anything else, or a duration that is not positive and finite.
     """
     words = str(text).strip().lower()
-    unit = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(words[-1:], None)
+    unit = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(words[-1:])
     try:
         seconds = float(words[:-1]) * unit if unit else float(words)
     except ValueError:
@@ -281,7 +297,9 @@ def _build(cls: type, values: dict[str, Any], where: str) -> Any:
     if unknown:
         raise InputError(f"{where}: unknown {unknown[0]!r}; known are {', '.join(fields)}")
     missing = [
-        n for n, f in fields.items() if n not in values and f.default is dataclasses.MISSING
+        n
+        for n, f in fields.items()
+        if n not in values and f.default is f.default_factory is dataclasses.MISSING
     ]
     if missing:
         raise InputError(f"{where}: {missing[0]!r} is missing")
@@ -290,7 +308,12 @@ def _build(cls: type, values: dict[str, Any], where: str) -> Any:
 
 def _convert(value: Any, annotation: str, where: str) -> Any:
     kinds: dict[str, tuple[type, ...]] = {
-        "int": (int,), "float": (int, float), "bool": (bool,), "str": (str,), "tuple": (list, tuple)
+        "int": (int,),
+        "float": (int, float),
+        "bool": (bool,),
+        "str": (str,),
+        "tuple": (list, tuple),
+        "dict": (dict,),
     }
     allowed: list[type] = []
     for part in annotation.split("|"):

@@ -174,6 +174,11 @@ def read_file(folder: Path, name: str, record: Mapping[str, Any]) -> bytes:
     raise DamagedMapError(f"{path}: changed since the map was written; copy the map again or refit it")
 
 
+def remove_checkpoint(folder: Path) -> None:
+    """Remove what an interrupted run left, where there is anything."""
+    shutil.rmtree(Path(folder) / CHECKPOINT, ignore_errors=True)
+
+
 def json_bytes(value: Any) -> bytes:
     """Return readable JSON; NaN and infinities are refused, since JSON has none."""
     return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(

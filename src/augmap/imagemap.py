@@ -77,7 +77,9 @@ class ImageMap:
     def __post_init__(self) -> None:
         positions = np.asarray(self.positions)
         if positions.ndim != 2 or not np.issubdtype(positions.dtype, np.number):
-            raise InputError(f"positions must be numbers of shape (n, d), got {positions.dtype} {positions.shape}")
+            raise InputError(
+                f"positions must be numbers of shape (n, d), got {positions.dtype} {positions.shape}"
+            )
         self.positions = np.ascontiguousarray(positions, dtype=np.float32)
         if not np.isfinite(self.positions).all():
             bad = int((~np.isfinite(self.positions)).any(1).sum())
@@ -148,7 +150,9 @@ class ImageMap:
         if self.embedder is None:
             if self.weights is None:
                 how = self.info.get("method", "this method")
-                raise InputError(f"this map has no encoder ({how} cannot place new images); use one made by augmap fit")
+                raise InputError(
+                    f"this map has no encoder ({how} cannot place new images); use one made by augmap fit"
+                )
             raise InputError("this map was read without its encoder: read it with augmap.load(path)")
         return self.embedder(images)
 
@@ -179,7 +183,9 @@ class ImageMap:
         """
         path = Path(path)
         if not overwrite and disk.is_map(path):
-            raise InputError(f"{path}: there is a map already; choose another name or pass overwrite=True (--overwrite)")
+            raise InputError(
+                f"{path}: there is a map already; choose another name or pass overwrite=True (--overwrite)"
+            )
         if path.is_file() or (not disk.is_map(path) and _foreign(path)):
             raise InputError(f"{path}: exists and is not a map; choose another name")
         disk.commit(path, self._files(), self._record())
@@ -210,7 +216,11 @@ class ImageMap:
             return read(name) if name in files else None
 
         try:
-            features, weights, log = optional("features.npy"), optional("encoder.safetensors"), optional("log.jsonl")
+            features, weights, log = (
+                optional("features.npy"),
+                optional("encoder.safetensors"),
+                optional("log.jsonl"),
+            )
             skipped = optional("skipped.csv")
             config = record.get("config")
             return cls(
@@ -253,7 +263,11 @@ class ImageMap:
             arrays = {k: np.ascontiguousarray(v) for k, v in self.weights.arrays.items()}
             files["encoder.safetensors"] = save_tensors(arrays)
         if self.thumbs is not None:
-            layout = {"size": self.thumbs.size, "columns": self.thumbs.columns, "pages": len(self.thumbs.pages)}
+            layout = {
+                "size": self.thumbs.size,
+                "columns": self.thumbs.columns,
+                "pages": len(self.thumbs.pages),
+            }
             files |= self.thumbs.to_files()
             files["thumbs.json"] = disk.json_bytes({**layout, "slots": self.thumbs.slots.tolist()})
         if self.log:

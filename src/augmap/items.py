@@ -72,14 +72,13 @@ class Items:
         """Return a table with these score columns added or replaced."""
         return Items(self.names, self.splits, self.labels, {**self.scores, **scores})
 
-    def to_csv(self, extra: Mapping[str, np.ndarray] | None = None) -> bytes:
+    def to_csv(self) -> bytes:
         """Return UTF-8 CSV; names with commas, quotes or newlines are quoted."""
-        extra = dict(extra or {})
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([*_FIXED, *self.labels, *extra, *self.scores])
+        writer.writerow([*_FIXED, *self.labels, *self.scores])
         columns = [self.names, self.splits, *(v.tolist() for v in self.labels.values())]
-        columns += [[_number(x) for x in v] for v in (*extra.values(), *self.scores.values())]
+        columns += [[_number(x) for x in v] for v in self.scores.values()]
         writer.writerows(zip(*columns, strict=True))
         return text.getvalue().encode("utf-8", "surrogateescape")
 

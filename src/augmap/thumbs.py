@@ -28,7 +28,8 @@ class Thumbs:
     columns : int
         Cells a row.
     slots : (n,) uint32 array
-        Image ``i`` lies on page ``slots[i] // columns**2``, there in cell ``slots[i] % columns**2``, row-major.
+        Image ``i`` lies on page ``slots[i] // columns**2``, there in cell
+        ``slots[i] % columns**2``, row-major.
     """
 
     pages: list[bytes]
@@ -113,7 +114,10 @@ def hilbert_order(positions: np.ndarray, bits: int = 10) -> np.ndarray:
         rx, ry = (x & s) > 0, (y & s) > 0
         key += s * s * ((3 * rx) ^ ry)
         flip = ~ry & rx
-        x, y = np.where(flip, s - 1 - (x & (s - 1)), x & (s - 1)), np.where(flip, s - 1 - (y & (s - 1)), y & (s - 1))
+        x, y = (
+            np.where(flip, s - 1 - (x & (s - 1)), x & (s - 1)),
+            np.where(flip, s - 1 - (y & (s - 1)), y & (s - 1)),
+        )
         x, y = np.where(ry, x, y), np.where(ry, y, x)
         s //= 2
     return np.argsort(key, kind="stable")
@@ -124,7 +128,9 @@ def _cell(pixels: np.ndarray, size: int) -> np.ndarray:
     rgb = pixels[..., :3] if pixels.shape[-1] >= 3 else np.repeat(pixels[..., :1], 3, axis=-1)
     if rgb.shape[0] == size and rgb.shape[1] == size:
         return rgb
-    return np.asarray(Image.fromarray(np.ascontiguousarray(rgb)).resize((size, size), Image.Resampling.LANCZOS))
+    return np.asarray(
+        Image.fromarray(np.ascontiguousarray(rgb)).resize((size, size), Image.Resampling.LANCZOS)
+    )
 
 
 def _encode(cells: np.ndarray) -> bytes:

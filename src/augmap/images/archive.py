@@ -11,7 +11,6 @@ import io
 import lzma
 import os
 import tarfile
-import threading
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -106,17 +105,14 @@ def _list_zip(path: str) -> Listing:
 
 
 def _list_tar(path: str) -> Listing:
-    own = threading.local()
-
     def read(member: _Member) -> bytes:
         info = member.raw
         assert isinstance(info, tarfile.TarInfo)
         if info.size > MAX_MEMBER_BYTES:
             raise UnreadableError(_too_large(info.size))
-        if not hasattr(own, "file"):
-            own.file = open(path, "rb")  # noqa: SIM115 - one a thread, for as long as the thread lives
-        own.file.seek(info.offset_data)
-        data = own.file.read(info.size)
+        with open(path, "rb") as file:  # 10 microseconds, and any thread may read
+            file.seek(info.offset_data)
+            data = file.read(info.size)
         if len(data) < info.size:
             raise UnreadableError("truncated: the archive ends early")
         return data

@@ -125,7 +125,7 @@ def list_array(
 
 def list_sequence(items: Sequence[Any]) -> Listing:
     """List PIL images or arrays (h, w[, c]) of any sizes, given one by one."""
-    items = [_array_of(x) if _is_tensor(x) else x for x in items]
+    items = [channels_last(array_of(x)) if _is_tensor(x) else x for x in items]
     for i, item in enumerate(items):
         if not (isinstance(item, np.ndarray) or hasattr(item, "getexif")):
             raise InputError(
@@ -200,7 +200,7 @@ def list_arraylike(source: Any) -> Listing:
     shape."""
     if isinstance(source, np.ndarray):
         return list_array(source)
-    array = _array_of(source)
+    array = array_of(source)
     last = array.ndim == 4 and array.shape[-1] in (1, 3, 4) and array.shape[1] not in (1, 3, 4)
     return list_array(array, source="tensor", channels_first=array.ndim == 4 and not last)
 
@@ -212,11 +212,17 @@ def join_splits(folder: str, parts: dict[str, str]) -> dict[str, Listing]:
     }
 
 
+def channels_last(image: np.ndarray) -> np.ndarray:
+    """Return one image (c, h, w), as torch has it, as (h, w, c); (h, w) stays."""
+    return image.transpose(1, 2, 0) if image.ndim == 3 else image
+
+
 def _is_tensor(x: Any) -> bool:
     return hasattr(x, "detach") and hasattr(x, "cpu") and hasattr(x, "numpy")
 
 
-def _array_of(tensor: Any) -> np.ndarray:
+def array_of(tensor: Any) -> np.ndarray:
+    """Return a torch tensor as an array, without importing torch."""
     tensor = tensor.detach().cpu()
     if str(tensor.dtype) == "torch.bfloat16":
         tensor = tensor.float()

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from augmap.errors import InputError
-from augmap.images.arrays import is_array, label_texts, list_array
+from augmap.images.arrays import array_of, channels_last, is_array, label_texts, list_array
 from augmap.images.folder import list_files
 from augmap.images.listing import Labelled, Listing, from_paths, join
 from augmap.images.names import numbered
@@ -108,7 +108,7 @@ def _image_folder(source: Any) -> Listing:
 
 def _array_dataset(source: Any, data: Any, targets: Any) -> Listing:
     """torchvision's CIFAR10, MNIST, ...: an array (n, h, w[, c]) and integer targets."""
-    array = data if isinstance(data, np.ndarray) else data.detach().cpu().numpy()
+    array = data if isinstance(data, np.ndarray) else array_of(data)
     # SVHN and STL10 keep (n, c, h, w), as torch does
     first = array.ndim == 4 and array.shape[1] in (1, 3) and array.shape[3] not in (1, 3, 4)
     name = type(source).__name__
@@ -169,12 +169,7 @@ def _image(image: Any, i: int) -> Any:
     if isinstance(image, np.ndarray):
         return image
     if is_array(image):
-        array = (
-            image.detach().cpu().float().numpy()
-            if image.is_floating_point()
-            else image.detach().cpu().numpy()
-        )
-        return array.transpose(1, 2, 0) if array.ndim == 3 else array
+        return channels_last(array_of(image))
     raise InputError(
         f"item {i} of the data set is a {type(image).__name__}; it must be a PIL image, an array or a tensor"
     )

@@ -9,7 +9,6 @@ that was only forbidden to read is tried again.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import errno
 import hashlib
@@ -129,7 +128,7 @@ def _build(
         np.save(building / "digests.npy", filled.digests[good])
         folder = root / _final_name(listing, preprocessing, max_pixels, filled, good)
         _write_record(building, listing, preprocessing, filled, len(good))
-        _publish(building, folder)
+        _publish(building, folder, len(listing))
     except OSError as error:
         raise InputError(
             f"the pixel store ({need / 1e6:.1f} MB) cannot be written to {root}: {error.strerror or error}; "
@@ -138,7 +137,7 @@ def _build(
     finally:
         if building is not None:
             shutil.rmtree(building, ignore_errors=True)
-    found = _open(folder, len(listing))
+    found = _open(folder, len(listing), fresh=True)
     if found is None:
         raise InputError(
             f"{folder}: the pixel store has vanished or was damaged while it was written; try again"
@@ -147,8 +146,11 @@ def _build(
     return dataclasses.replace(found, labels=filled.labels, failures=filled.failures, reused=False)
 
 
-def _open(folder: Path, n: int) -> Stored | None:
-    """Return the store in ``folder``, or None when there is no whole one that can be used."""
+def _open(folder: Path, n: int, fresh: bool = False) -> Stored | None:
+    """Return the store in ``folder`` of a listing of ``n``, or None when there is no whole one to be used.
+
+    Unless it is ``fresh``, one that lacks images that were forbidden to read is built again.
+    """
     try:
         record = json.loads((folder / caches.RECORD).read_text("utf-8"))
         failures = {int(i): str(reason) for i, reason in record["failures"].items()}
@@ -163,7 +165,8 @@ def _open(folder: Path, n: int) -> Stored | None:
         and len(pixels) + len(failures) == n
         and digests.shape == (len(pixels), DIGEST_BYTES)
     )
-    if not whole or any("permission" in reason for reason in failures.values()):
+    forbidden = any("permission" in reason for reason in failures.values())
+    if not whole or (forbidden and not fresh):
         return None
     caches.use(folder)
     return Stored(pixels, digests, failures, {}, reused=True)
@@ -192,15 +195,14 @@ def _write_record(
     (folder / caches.RECORD).write_text(json.dumps(record, indent=1), "utf-8", errors="backslashreplace")
 
 
-def _publish(building: Path, folder: Path) -> None:
+def _publish(building: Path, folder: Path, n: int) -> None:
     """Give a finished store its name; where another process was faster, theirs is as good."""
     for path in building.iterdir():
         with open(path, "rb") as file:
             os.fsync(file.fileno())
     building.chmod(0o755)
-    with contextlib.suppress(FileNotFoundError):
-        if _open(folder, json.loads((building / caches.RECORD).read_text())["shape"][0]) is None:
-            shutil.rmtree(folder, ignore_errors=True)
+    if _open(folder, n) is None:
+        shutil.rmtree(folder, ignore_errors=True)
     try:
         os.rename(building, folder)
     except OSError:

@@ -1,0 +1,1 @@
+"""ImageMap and labels -> numbers, one metric a file."""

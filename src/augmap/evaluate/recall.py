@@ -1,0 +1,34 @@
+"""Neighbour recall: which share of an image's neighbours in the features are its neighbours on the map."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+
+from augmap.neighbors import Metric, nearest
+
+
+def neighbor_recall(
+    positions: Float[np.ndarray, "n d"],
+    features: Float[np.ndarray, "n f"],
+    *,
+    k: int = 15,
+    rows: np.ndarray | None = None,
+    metric: Metric = "cosine",
+) -> Float[np.ndarray, " q"]:
+    """Return the recall of each image, in [0, 1]: neighbours shared by map and features, of ``k``.
+
+    Parameters
+    ----------
+    rows : array of q int, optional
+        Images to look at, among all; by default every one. A random map has a mean of k / (n - 1).
+    metric : {"cosine", "euclidean"}
+        In feature space; on the map it is Euclidean.
+    """
+    rows = np.arange(len(positions)) if rows is None else np.asarray(rows)
+    near = {}
+    for name, x, how in (("map", positions, "euclidean"), ("features", features, metric)):
+        found, _ = nearest(x, k + 1, queries=x[rows], metric=how)
+        near[name] = [set(a[a != i][:k].tolist()) for a, i in zip(found, rows, strict=True)]
+    shared = [len(a & b) for a, b in zip(near["map"], near["features"], strict=True)]
+    return np.array(shared, dtype=np.float64) / k

@@ -1,0 +1,77 @@
+"""From images to coordinates: the one way that training's end and new images share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from augmap.method.augment import plain
+from augmap.method.encoder import Encoder
+from augmap.method.source import Source
+
+BATCH = 512
+
+
+@torch.no_grad()
+def project(
+    encoder: Encoder,
+    pixels: np.ndarray,
+    *,
+    device: torch.device | None = None,
+    positions: bool = True,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the positions and the features of plain images.
+
+    The network runs in eval mode and in float32, without TF32, on whole batches: an image lands at the
+    same place alone or in any batch, to 1e-5 of the map's span.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Left as it was found: mode and device are put back.
+    pixels : uint8 array of shape (n, h, w, c)
+        A memory map perhaps; ``BATCH`` images are read at a time.
+    device : torch.device, optional
+        The encoder's own by default.
+    positions : bool
+        Leave the head out where only features are wanted; positions are then empty, (n, 0).
+
+    Returns
+    -------
+    positions : (n, d) float32 array
+    features : (n, f) float32 array
+    """
+    home = next(encoder.parameters()).device
+    device = device or home
+    training = encoder.training
+    encoder.eval().to(device)
+    source, n = Source(pixels, device), len(pixels)
+    z_all: np.ndarray | None = None
+    h_all: np.ndarray | None = None
+    try:
+        with torch.backends.cudnn.flags(allow_tf32=False), torch.autocast(device.type, enabled=False):
+            starts = range(0, n, BATCH)
+            indices = (torch.arange(s, min(s + BATCH, n)) for s in starts)
+            for start, images in zip(starts, source.stream(indices), strict=True):
+                h = encoder.features(plain(images))
+                z = encoder.head(h) if positions else h[:, :0]
+                if z_all is None or h_all is None:
+                    z_all = np.empty((n, z.shape[1]), np.float32)
+                    h_all = np.empty((n, h.shape[1]), np.float32)
+                z_all[start : start + BATCH] = _numpy(z)
+                h_all[start : start + BATCH] = _numpy(h)
+                if progress:
+                    progress(min(start + BATCH, n), n)
+    finally:
+        encoder.train(training).to(home)
+    assert z_all is not None, "no images"
+    assert h_all is not None
+    return z_all, h_all
+
+
+def _numpy(x: Tensor) -> np.ndarray:
+    return x.float().cpu().numpy()

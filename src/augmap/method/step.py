@@ -1,0 +1,76 @@
+"""What a training step consists of: the loss, the trained weights, the optimiser."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from augmap.config import Stage
+from augmap.method.edges import Edges
+from augmap.method.encoder import Encoder
+from augmap.method.loss import gather_views, info_nce_views, norm_penalty
+from augmap.method.similarity import LogSimilarity, make_similarity
+
+
+def contrast(
+    views: Float[Tensor, "2 b d"], similarity: LogSimilarity, stage: Stage, fabric: Fabric | None = None
+) -> Float[Tensor, ""]:
+    """Return the loss of a stage: InfoNCE against the rows of all processes, and the norm penalty."""
+    rank_first, all_views = 0, None
+    if fabric is not None and fabric.world_size > 1:
+        all_views = gather_views(views, partial(fabric.all_gather, sync_grads=True))
+        rank_first = fabric.global_rank * views.shape[1]
+    loss = info_nce_views(views, similarity, columns=all_views, offset=rank_first, decoupled=stage.decoupled)
+    if stage.norm_penalty:
+        loss = loss + stage.norm_penalty * norm_penalty(views, stage.norm_radius)
+    return loss
+
+
+def make_kernel(stage: Stage) -> LogSimilarity:
+    """Return the log-similarity of a stage."""
+    return make_similarity(
+        stage.similarity, temperature=stage.temperature, dof=stage.dof, learnable=stage.learn_temperature
+    )
+
+
+def set_trained(encoder: Encoder, stage: Stage, graph: Edges) -> nn.Module:
+    """Freeze what the stage does not train, and return the module that takes the graph's inputs.
+
+    What is frozen is frozen whole: in train mode BatchNorm would keep moving its statistics.
+    """
+    learns = {"all": encoder, "head": encoder.head, "last": encoder.last}[stage.train]
+    encoder.requires_grad_(False).eval()
+    learns.requires_grad_(True).train()
+    return encoder.head if len(graph.source.shape) == 2 else encoder  # features skip the backbone
+
+
+def make_optimizer(network: nn.Module, similarity: LogSimilarity, stage: Stage) -> torch.optim.Optimizer:
+    """Return a new optimiser; nothing is carried over from the stage before."""
+    weights = [p for p in network.parameters() if p.requires_grad]
+    groups: list[dict[str, Any]] = [{"params": weights, "lr": stage.lr, "lr_scale": 1.0}]
+    if temperature := list(similarity.parameters()):
+        groups.append({"params": temperature, "lr": stage.lr, "lr_scale": 0.01, "weight_decay": 0.0})
+    fused = all(p.is_cuda for p in weights)
+    if stage.optimizer == "adamw":
+        betas = (stage.momentum, 0.999)
+        return torch.optim.AdamW(groups, betas=betas, weight_decay=stage.weight_decay, fused=fused)
+    momentum = {"momentum": stage.momentum, "nesterov": stage.nesterov}
+    return torch.optim.SGD(groups, weight_decay=stage.weight_decay, fused=fused, **momentum)
+
+
+def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Set the rate of every group, at its scale."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["lr_scale"]
+
+
+def share_temperature(similarity: LogSimilarity, fabric: Fabric) -> None:
+    """Average the gradient of a learned temperature, which no data-parallel wrapper holds."""
+    for parameter in similarity.parameters():
+        if fabric.world_size > 1 and parameter.grad is not None:
+            parameter.grad = fabric.all_reduce(parameter.grad, reduce_op="mean")

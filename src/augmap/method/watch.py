@@ -1,0 +1,254 @@
+"""Looking after a run: losses, listeners, checkpoints, the wish to stop, the end of the time."""
+
+from __future__ import annotations
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from augmap.config import Stage
+from augmap.errors import TrainingError
+
+LOOK_EVERY = 10
+"""Steps between looks at the loss, so that a GPU is not kept waiting for the host."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """How training stands; handed to every listener after each step."""
+
+    stage: str
+    stage_number: int
+    """From 0."""
+    stages: int
+    step: int
+    """Steps of this stage which are done."""
+    steps: int
+    epoch: float
+    loss: float
+    """Mean over the last looked-at steps, nats; NaN before the first look."""
+    learning_rate: float
+    views_per_second: float
+    """Over the time since the last look, on all processes."""
+    seconds: float
+    """Since training began, resumed parts included."""
+    seconds_left: float
+    """Of this stage, at this pace."""
+
+
+Listener = Callable[[Report], None]
+
+
+class Stopped(Exception):  # noqa: N818 - it is not an error
+    """Training ended on a wish to stop, behind a checkpoint."""
+
+
+class Stop:
+    """A wish to stop, from Ctrl-C, SIGTERM or the program."""
+
+    def __init__(self) -> None:
+        self.wanted = False
+
+    def __call__(self) -> None:
+        """Ask for a checkpoint and an end after the step in progress."""
+        self.wanted = True
+
+    @contextmanager
+    def on_signals(self) -> Iterator[Stop]:
+        """Turn SIGINT and SIGTERM into the wish; a second one ends the process as usual."""
+        if threading.current_thread() is not threading.main_thread():
+            yield self
+            return
+        before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
+
+        def ask(number: int, _frame: Any) -> None:
+            self.wanted = True
+            signal.signal(number, before[number])
+
+        for number in before:
+            signal.signal(number, ask)
+        try:
+            yield self
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@dataclass(eq=False)
+class Watch:
+    """What happens beside the steps.
+
+    Parameters
+    ----------
+    fabric : Fabric
+        For agreeing with the other processes.
+    listeners : sequence of callables
+        Called with a :class:`Report` after every step, on the first process.
+    keep : callable
+        Writes a checkpoint; called with the steps done and the losses of the epoch under way. Each stage
+        brings its own.
+    keep_every : float, optional
+        Seconds between checkpoints.
+    """
+
+    fabric: Fabric
+    listeners: Sequence[Listener]
+    keep_every: float | None
+    stop: Stop
+    log: list[dict[str, Any]]
+    keep: Callable[[int, Sequence[float]], None] = lambda done, losses: None
+    before: float = 0.0
+    """Seconds of training before this process began."""
+    clock: Callable[[], float] = time.monotonic
+    _began: float = field(init=False)
+    _kept: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._began = self._kept = self.clock()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of training so far."""
+        return self.before + self.clock() - self._began
+
+    @property
+    def keep_due(self) -> bool:
+        """Whether it is time for a checkpoint."""
+        return self.keep_every is not None and self.clock() - self._kept >= self.keep_every
+
+    def keep_now(self, done: int, losses: Sequence[float]) -> None:
+        """Write a checkpoint."""
+        self.keep(done, losses)
+        self._kept = self.clock()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Span:
+    """One stage as it is run: its place among the stages and its length."""
+
+    stage: Stage
+    number: int
+    stages: int
+    steps: int
+    per_epoch: float
+    batch: int
+    start: int = 0
+    """Steps done before this process began."""
+    losses: Sequence[float] = ()
+    """Losses of the epoch that was under way then."""
+    deadline: float | None = None
+    """Clock reading at which the stage ends early."""
+
+
+class StageWatch:
+    """The watch over one stage: call :meth:`after` with each step's loss."""
+
+    def __init__(self, watch: Watch, span: Span) -> None:
+        self.watch, self.span = watch, span
+        self.done = self._looked = span.start
+        self._time = watch.clock()
+        self._new: list[Tensor] = []
+        self._epoch = list(span.losses)
+        self._epoch_began = (span.start, self._time)
+        self._loss, self._pace = math.nan, math.nan
+
+    def after(self, step: int, loss: Tensor, rate: float) -> bool:
+        """Take note of a finished step; return whether the stage ends here.
+
+        Raises
+        ------
+        TrainingError
+            The loss is not finite. The last checkpoint is kept.
+        Stopped
+            Somebody asked for an end; a checkpoint was written.
+        """
+        watch, span = self.watch, self.span
+        self.done = step + 1
+        self._new.append(loss.detach())
+        last = self.done >= span.steps
+        epoch_ended = last or math.floor(self.done / span.per_epoch) > math.floor(step / span.per_epoch)
+        late = span.deadline is not None and watch.clock() > span.deadline
+        hurried = watch.fabric.world_size == 1 and (watch.stop.wanted or late)  # nobody else to agree with
+        if not (epoch_ended or hurried or self.done - self._looked >= LOOK_EVERY):
+            self._tell(rate)
+            return False
+        self._look()
+        stop, late, keep = self._agreed(watch.stop.wanted, late, watch.keep_due)
+        if epoch_ended or late:
+            self._log_epoch(rate)
+        self._tell(rate)
+        if stop or (keep and not last):
+            watch.keep_now(self.done, self._epoch)
+        if stop:
+            raise Stopped
+        return last or late
+
+    def _look(self) -> None:
+        losses = torch.stack(self._new)
+        if self.watch.fabric.world_size > 1:
+            losses = self.watch.fabric.all_reduce(losses, reduce_op="mean")
+        values = losses.tolist()
+        now = self.watch.clock()
+        self._pace = (now - self._time) / len(values)
+        self._time, self._looked, self._new = now, self.done, []
+        if not all(map(math.isfinite, values)):
+            raise TrainingError(
+                f"stage {self.span.stage.name}: the loss is no longer finite near step {self.done} of "
+                f"{self.span.steps} (learning rate {self.span.stage.lr:g}); the last checkpoint is kept: use a lower rate or float32"
+            )
+        self._epoch += values
+        self._loss = sum(values) / len(values)
+
+    def _agreed(self, *wishes: bool) -> tuple[bool, ...]:
+        """What any process wishes, all do."""
+        fabric = self.watch.fabric
+        if fabric.world_size == 1:
+            return wishes
+        flags = torch.tensor(wishes, dtype=torch.float32, device=fabric.device)
+        return tuple(bool(f) for f in fabric.all_reduce(flags, reduce_op="sum") > 0)
+
+    def _tell(self, rate: float) -> None:
+        if not (self.watch.listeners and self.watch.fabric.is_global_zero):
+            return
+        span = self.span
+        report = Report(
+            stage=span.stage.name,
+            stage_number=span.number,
+            stages=span.stages,
+            step=self.done,
+            steps=span.steps,
+            epoch=self.done / span.per_epoch,
+            loss=self._loss,
+            learning_rate=rate,
+            views_per_second=2 * span.batch / self._pace if self._pace else math.nan,
+            seconds=self.watch.seconds,
+            seconds_left=(span.steps - self.done) * self._pace,
+        )
+        for listener in self.watch.listeners:
+            listener(report)
+
+    def _log_epoch(self, rate: float) -> None:
+        began, since = self._epoch_began
+        now = self.watch.clock()
+        views = 2 * self.span.batch * (self.done - began)
+        self.watch.log.append(
+            {
+                "stage": self.span.stage.name,
+                "epoch": round(self.done / self.span.per_epoch, 4),
+                "step": self.done,
+                "loss": round(sum(self._epoch) / len(self._epoch), 6),
+                "learning_rate": rate,
+                "views_per_second": round(views / max(now - since, 1e-9), 1),
+                "seconds": round(self.watch.seconds, 2),
+            }
+        )
+        self._epoch, self._epoch_began = [], (self.done, now)

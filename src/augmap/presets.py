@@ -1,0 +1,193 @@
+"""Named lists of stages. All of them are data; none has code of its own in the trainer."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from augmap.config import Config, Stage
+from augmap.errors import InputError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Preset:
+    """A list of stages, with the settings of a configuration that belong to it."""
+
+    about: str
+    stages: tuple[Stage, ...]
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+_PAPER: dict[str, Any] = {"lr": 0.03, "rate": "epoch"}  # SGD .9, weight decay 5e-4, linear in the batch
+_PAPER_SETTINGS = {
+    "batch_size": 1024,
+    "keep_short_batch": True,
+    "recompute_statistics": False,
+    "precision": "float32",
+    "backbone": "resnet18",
+}
+_READOUT = Stage(name="readout", epochs=50, new_layer="last", new_layer_std=1.0, train="last", **_PAPER)
+_FINETUNE = Stage(name="finetune", epochs=450, warmup_epochs=10, **{**_PAPER, "lr": 3e-5})
+_PRETRAIN = Stage(name="pretrain", epochs=1000, dim=128, warmup_epochs=10, **_PAPER)
+_COSINE: dict[str, Any] = {"similarity": "cosine", "temperature": 0.5}
+
+
+def _shorter(*epochs: int) -> tuple[Stage, ...]:
+    return tuple(
+        dataclasses.replace(s, epochs=e)
+        for s, e in zip((_PRETRAIN, _READOUT, _FINETUNE), epochs, strict=True)
+    )
+
+
+PRESETS: dict[str, Preset] = {
+    "quick": Preset(
+        about="the best map found for minutes: cosine pretraining, then a head on the graph of its neighbours",
+        stages=(
+            Stage(
+                name="pretrain",
+                share=0.8,
+                dim=128,
+                similarity="cosine",
+                temperature=0.2,
+                lr=0.2,
+                lr_batch=None,
+                warmup_epochs=1,
+                nesterov=True,
+            ),
+            Stage(
+                name="map",
+                share=0.2,
+                edges="neighbors",
+                train="head",
+                new_layer="head",
+                hidden=(512, 512),
+                optimizer="adamw",
+                lr=1e-3,
+                lr_batch=None,
+                weight_decay=1e-4,
+                batch_size=2048,
+            ),
+        ),
+        settings={"batch_size": 256, "hidden": (512,)},
+    ),
+    "paper": Preset(
+        about="Böhm, Berens & Kobak (2023): Cauchy in 128 dimensions, a new last layer, Cauchy in 2",
+        stages=(_PRETRAIN, _READOUT, _FINETUNE),
+        settings=_PAPER_SETTINGS,
+    ),
+    "paper-500": Preset(
+        about="the paper's 500 epochs: 400, 25, 75",
+        stages=_shorter(400, 25, 75),
+        settings=_PAPER_SETTINGS,
+    ),
+    "paper-1000": Preset(
+        about="the paper's 1000 epochs: 775, 25, 200",
+        stages=_shorter(775, 25, 200),
+        settings=_PAPER_SETTINGS,
+    ),
+    "cosine": Preset(
+        about="the paper's ablation: SimCLR's cosine in 128 dimensions, then Cauchy in 2",
+        stages=(dataclasses.replace(_PRETRAIN, **_COSINE), _READOUT, _FINETUNE),
+        settings=_PAPER_SETTINGS,
+    ),
+    "direct": Preset(
+        about="the paper's ablation: Cauchy in 2 dimensions from the start",
+        stages=(dataclasses.replace(_PRETRAIN, name="direct", dim=2),),
+        settings=_PAPER_SETTINGS,
+    ),
+    "annealed": Preset(
+        about="tsimcne 0.4: one stage whose dimension falls from 128 to 2 along a cosine",
+        stages=(dataclasses.replace(_PRETRAIN, name="annealed", end_dim=2),),
+        settings=_PAPER_SETTINGS,
+    ),
+    "tiny-imagenet": Preset(
+        about="the authors' chain for Tiny ImageNet: cosine, cosine with a norm penalty, Cauchy, readout, Cauchy in 2",
+        stages=(
+            dataclasses.replace(_PRETRAIN, **_COSINE),
+            # rates are for 1024 images: 1.2e-3 and 1.2e-5; "distances x 200" is a temperature of 1 / 200²
+            dataclasses.replace(_PRETRAIN, name="norms", epochs=100, lr=3e-4, norm_penalty=1.0, **_COSINE),
+            dataclasses.replace(_PRETRAIN, name="cauchy", epochs=400, lr=3e-4, temperature=200.0**-2),
+            dataclasses.replace(_READOUT, temperature=200.0**-2),
+            dataclasses.replace(_FINETUNE, lr=3e-6, temperature=200.0**-2),
+        ),
+        settings=_PAPER_SETTINGS,
+    ),
+}
+"""Presets by name."""
+
+
+def make_config(
+    preset: str = "quick",
+    *,
+    epochs: Sequence[float] | None = None,
+    budget: float | None = None,
+    dim: int = 2,
+    **settings: Any,
+) -> Config:
+    """Return a configuration from a preset and what differs from it.
+
+    Parameters
+    ----------
+    preset : str
+        A key of :data:`PRESETS`.
+    epochs : sequence of float, optional
+        Length of each stage, in passes over the images.
+    budget : float, optional
+        Seconds in which the map is to be ready: each stage then gets a share of the time, that of the
+        preset or in proportion to its epochs.
+    dim : int
+        Dimension of the map.
+    **settings
+        Fields of :class:`~augmap.config.Config`; None keeps the preset's.
+
+    Raises
+    ------
+    InputError
+        An unknown preset, a wrong number of epochs, both or neither of ``epochs`` and ``budget`` where one
+        is needed.
+    """
+    if preset not in PRESETS:
+        raise InputError(f"unknown preset {preset!r}; choose one of {', '.join(PRESETS)}")
+    chosen = PRESETS[preset]
+    stages = chosen.stages
+    if epochs is not None and budget is not None:
+        raise InputError("give a budget or epochs, not both")
+    if epochs is not None:
+        stages = _with_epochs(stages, list(epochs), preset)
+    elif budget is not None:
+        stages = tuple(_with_share(s) for s in stages)
+    elif any(s.share for s in stages):
+        raise InputError(f"preset {preset!r} needs a budget (10m), or epochs for its {len(stages)} stages")
+    if dim != stages[-1].out_dim:
+        stages = tuple(_with_dim(s, stages[-1].out_dim, dim) for s in stages)
+    given = {k: v for k, v in settings.items() if v is not None}
+    return Config(stages=stages, preset=preset, budget=budget, **{**chosen.settings, **given})
+
+
+def _with_epochs(stages: tuple[Stage, ...], epochs: list[float], preset: str) -> tuple[Stage, ...]:
+    if len(epochs) != len(stages):
+        names = ", ".join(s.name for s in stages)
+        raise InputError(f"preset {preset!r} has {len(stages)} stages ({names}), got {len(epochs)} epochs")
+    return tuple(
+        dataclasses.replace(s, epochs=float(e), share=None, warmup_epochs=min(s.warmup_epochs, e / 10))
+        for s, e in zip(stages, epochs, strict=True)
+        if _positive(e)
+    )
+
+
+def _positive(epochs: float) -> bool:
+    if not epochs > 0:
+        raise InputError(f"epochs must be positive, got {epochs!r}")
+    return True
+
+
+def _with_share(stage: Stage) -> Stage:
+    return stage if stage.share else dataclasses.replace(stage, share=float(stage.epochs or 0), epochs=None)
+
+
+def _with_dim(stage: Stage, old: int, new: int) -> Stage:
+    if stage.end_dim is not None:
+        return dataclasses.replace(stage, end_dim=new)
+    return dataclasses.replace(stage, dim=new) if stage.dim == old else stage

@@ -1,0 +1,97 @@
+"""The closing line of a fit: how good the map is, beside an untrained encoder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from augmap.errors import InputError
+from augmap.evaluate.agreement import augmentation_agreement
+from augmap.evaluate.knn import K, knn_accuracy
+from augmap.evaluate.recall import neighbor_recall
+from augmap.imagemap import ImageMap
+from augmap.method.augment import Augmentation, UserTransform
+from augmap.method.launch import build_encoder, from_weights
+from augmap.method.project import project
+from augmap.method.seeds import generator
+from augmap.method.train import renew
+
+SAMPLE = 2000
+"""Images that the untrained encoder is judged on, and the label-free measures."""
+
+
+def quality(
+    result: ImageMap, pixels: np.ndarray, augmentation: Augmentation | UserTransform, module: nn.Module | None
+) -> dict[str, Any]:
+    """Return measures of a map and of the same encoder before training, in plain types.
+
+    With labels, 2-D kNN accuracy; always augmentation agreement and neighbour recall on a random sample.
+    The control is the encoder with the same architecture and seed, untrained, on the same sample.
+    """
+    assert result.weights is not None
+    assert result.config is not None
+    n = result.n
+    rows = np.sort(np.random.default_rng(result.config.seed).permutation(n)[:SAMPLE])
+    sample = np.asarray(pixels[rows])
+    trained, untrained = from_weights(result.weights, module), build_encoder(result.config, pixels, module)
+    for number, stage in enumerate(result.config.stages):
+        renew(untrained, stage, generator(result.config.seed, "layer", number))
+    if untrained.dim != result.dim:
+        untrained.keep_columns(result.dim)
+    found: dict[str, Any] = {"sample": len(rows), "k": K}
+    control = project(untrained, sample)[0]
+    for name, encoder, z in (("map", trained, result.positions[rows]), ("untrained", untrained, control)):
+        k = min(K, len(rows) - 2)
+        entry = {
+            "agreement": float(augmentation_agreement(encoder, sample, augmentation).mean()),
+            "neighbor_recall": float(neighbor_recall(z, result.features[rows], k=k).mean())
+            if k > 0
+            else None,
+        }
+        if (labels := result.labels) is not None:
+            splits = np.array(result.splits)[rows]
+            entry["knn_sample"] = _accuracy(z, labels[rows], splits)
+        found[name] = entry
+    if result.labels is not None:
+        found["knn"] = _accuracy(result.positions, result.labels, result.splits)
+    return found
+
+
+def sentence(measures: dict[str, Any]) -> str:
+    """Say the measures in one line, for the end of a fit."""
+    here, before = measures["map"], measures["untrained"]
+    text = (
+        f"two views of an image lie closer than {here['agreement']:.1%} of other pairs "
+        f"(untrained {before['agreement']:.1%}); "
+    )
+    if here["neighbor_recall"] is not None:
+        text += (
+            f"neighbour recall {here['neighbor_recall']:.1%} of {measures['k']} "
+            f"(untrained {before['neighbor_recall']:.1%}; {measures['sample']:,} images)"
+        )
+    if knn := measures.get("knn"):
+        spread = "" if knn["sd"] is None else f" ± {knn['sd']:.1%}"
+        control = before.get("knn_sample")
+        beside = f"; untrained {control['accuracy']:.1%}" if control else ""
+        text = (
+            f"kNN accuracy {knn['accuracy']:.1%}{spread} "
+            f"(k={knn['k']}, {knn['n_train']:,} -> {knn['n_test']:,} images, {knn['split']}{beside}); {text}"
+        )
+    return text
+
+
+def _accuracy(z: np.ndarray, labels: np.ndarray, splits: Any) -> dict[str, Any] | None:
+    try:
+        found = knn_accuracy(z, labels, splits, k=K)
+    except InputError:  # too few labels to say anything: the other measures remain
+        return None
+    return {
+        "accuracy": found.accuracy,
+        "sd": None if np.isnan(found.sd) else found.sd,
+        "k": found.k,
+        "n_train": found.n_train,
+        "n_test": found.n_test,
+        "split": found.split,
+    }
