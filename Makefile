@@ -20,7 +20,7 @@ help:
 	@sed -n 's/^# \{0,1\}//p' Makefile
 
 demo: $(READY)
-	@$(BIN)/augmap demo --overwrite
+	@$(BIN)/augmap demo
 
 test: lint
 	@$(BIN)/python -m pytest $(PYTEST)
@@ -38,7 +38,7 @@ clean:
 # torch first and alone: it is the only package that may come from another index
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	  echo "augmap needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version 2>&1 || echo not there)." \
+	  echo "augmap needs Python 3.11 or later, and $(PYTHON) is $$($(PYTHON) --version 2>/dev/null || echo not there)." \
 	       "Try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 	@echo "setting up $(VENV) (once, a few minutes)" >&2
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \

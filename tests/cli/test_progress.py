@@ -45,7 +45,7 @@ def report(**values):
 def test_a_log_gets_a_line_each_tenth():
     stream = io.StringIO()
     with Progress(stream, Clock()) as progress:
-        count = progress.bar("reading images")
+        count = progress.counter("reading images")
         for done in range(1, 1001):
             count(done, 1000)
     lines = stream.getvalue().splitlines()

@@ -68,7 +68,7 @@ def augmentations(
             image_size=image_size,
             labels="none",
             cache=cache,
-            progress=progress.bar("reading images"),
+            progress=progress.counter("reading images"),
         )
     rows = np.random.default_rng(seed).permutation(len(opened))[:count]
     chosen = np.stack([opened.pixels[i] for i in sorted(rows)])

@@ -52,7 +52,7 @@ def embed(
             preprocessing=m.preprocessing,
             strict=strict,
             cache=cache,
-            progress=progress.bar("reading images"),
+            progress=progress.counter("reading images"),
         )
     placed = m.embed(opened)
     table = points_csv(placed)

@@ -23,7 +23,6 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Annotated, NoReturn
 
 import typer
@@ -106,8 +105,6 @@ def build_app() -> typer.Typer:
     )
     app.callback()(_augmap)
     for name in COMMANDS:
-        if find_spec(f"augmap.cli.{name}") is None:  # TEMPORARY: until every command has landed
-            continue
         app.command(name)(getattr(import_module(f"augmap.cli.{name}"), name))
     return app
 

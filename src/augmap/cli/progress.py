@@ -27,7 +27,7 @@ class Progress:
     Use as a context manager, so that the bar is closed whatever happens::
 
         with Progress() as progress:
-            open_images(source, progress=progress.bar("reading images"))
+            open_images(source, progress=progress.counter("reading images"))
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Progress:
     ) -> None:
         self.close()
 
-    def bar(self, title: str, unit: str = "image") -> Callable[[int, int], None]:
+    def counter(self, title: str, unit: str = "image") -> Callable[[int, int], None]:
         """Return a function of ``(done, total)`` for whoever works through ``total`` things."""
         return lambda done, total: self.update(title, done, total, unit=unit)
 
