@@ -121,6 +121,19 @@ def test_turns_shifts_and_zooms():
     share(mirrored, 0.5)
 
 
+def test_shear_is_the_angle_of_upright_lines():
+    """Whatever the shape of the box."""
+    p = drawn(Augmentation(shear=20, crop_ratio=(0.5, 2), flip=0))
+    assert (p.across[:, 1] == 0).all()
+    uniform(torch.atan2(p.down[:, 0], p.down[:, 1]), -math.radians(20), math.radians(20))
+
+
+def test_sets_are_what_they_are_for():
+    assert (GLYPH.flip, GLYPH.flip_vertical, GLYPH.padding) == (0, 0, "background")
+    assert (SYMMETRIC.flip, SYMMETRIC.flip_vertical, SYMMETRIC.rotation) == (0.5, 0.5, 180)
+    assert NATURAL == Augmentation()
+
+
 def test_turned_boxes_stay_inside_where_they_can():
     p = drawn(SYMMETRIC)
     reach = p.across.abs() + p.down.abs()

@@ -90,9 +90,12 @@ def test_counted():
 
 
 def test_clamped_between_the_steps():
-    """White made brighter is white, and then half the contrast of an all-white image changes nothing."""
-    ours = jittered(np.full((2, 2, 3), 255, np.uint8), brightness=1.4, contrast=0.6, saturation=0.6)
-    np.testing.assert_allclose(ours, 1, atol=1e-6)
+    """Half white, half black: brighter is still 1 and 0 with mean .5, so contrast .6 gives .8 and .2."""
+    pixels = np.zeros((2, 2, 3), np.uint8)
+    pixels[0] = 255
+    ours = jittered(pixels, brightness=1.4, contrast=0.6)
+    np.testing.assert_allclose(ours[0], 0.8, atol=1e-6)  # without the first clamp: 1
+    np.testing.assert_allclose(ours[1], 0.2, atol=1e-6)
 
 
 def test_off_changes_nothing():

@@ -44,6 +44,7 @@ def test_batches_are_seeded():
     views = draw(UserTransform(function=noisy_batch, each="batch"))
     a, b = views.apply(images(), 8), views.apply(images(), 8)
     assert torch.equal(a, b)
+    assert not torch.equal(draw(views.transform, seed=1).apply(images(), 8), a)
     assert a.is_contiguous(memory_format=torch.channels_last)
 
 
