@@ -110,3 +110,13 @@ def test_place_names_reports_labels_outside_the_view():
     labels = np.array(["a", "b", "c"])
     written = place_names(ax, xy, labels, label_colours(labels), LIGHT, View(-1, 2, -1, 2))
     assert written.left_out == ["c"]
+
+
+def test_names_that_find_no_room_are_left_out_and_counted():
+    labels = [f"name number {i}" for i in range(160)] * 2
+    figure = plot(a_map(np.random.default_rng(0).normal(size=(320, 2)), labels), size=3)
+    texts = by_gid(figure, "name")
+    assert 10 < len(texts) < 120
+    assert not any(overlap(a, b) for a, b in combinations(boxes_of(texts), 2))
+    left = 160 - len({t.get_text() for t in texts})
+    assert f"no room for the names of {left}" in caption(figure)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -66,3 +68,17 @@ def test_where_a_figure_cannot_go(blobs, tmp_path):
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(InputError, match="is a folder"):
         save_figure(figure, tmp_path / "folder.png")
+
+
+def test_full_disk_leaves_the_old_file(blobs, tmp_path, monkeypatch):
+    path = tmp_path / "map.png"
+    path.write_bytes(b"old")
+
+    def full(number):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(InputError, match=r"map\.png: cannot be written \(No space left on device"):
+        save_figure(plot(blobs), path, dpi=40)
+    assert path.read_bytes() == b"old"
+    assert len(list(tmp_path.iterdir())) == 1

@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 
 from augmap.errors import InputError
 from augmap.plots.colours import label_colours
 from augmap.plots.density import enclosing_levels
 from augmap.plots.figure import plot
-from augmap.plots.thumbnails import choose_medoids, choose_thumbnails, thumbnail_edge
+from augmap.plots.thumbnails import choose_medoids, choose_thumbnails, draw_thumbnails, thumbnail_edge
 from augmap.plots.view import View, view_of
 from plotted import by_gid, caption
 
@@ -82,3 +84,16 @@ def test_contours_enclose_the_shares_they_name():
 def test_density_of_a_score_is_refused(blobs):
     with pytest.raises(InputError, match="kind 'density' shows how many images there are, not 'score'"):
         plot(blobs, "density", color_by="score")
+
+
+def test_a_picture_stands_upright():
+    figure = Figure(figsize=(2, 2), dpi=50)
+    FigureCanvasAgg(figure)
+    ax = figure.add_axes((0, 0, 1, 1), xlim=(0, 1), ylim=(0, 1))
+    picture = np.zeros((1, 4, 4, 3), np.uint8)
+    picture[0, :2] = 255  # white above black
+    boxes = draw_thumbnails(ax, np.array([[0.5, 0.5]]), picture, 1.0, np.zeros((1, 4)))
+    assert boxes == [pytest.approx((0.04, 0.04, 0.96, 0.96))]
+    figure.canvas.draw()
+    seen = np.asarray(figure.canvas.buffer_rgba())[..., 0]  # row 0 is the top
+    assert (seen[25, 50], seen[75, 50]) == (255, 0)

@@ -183,7 +183,7 @@ def _by_score(column: str, values: np.ndarray, theme: Theme) -> Colouring:
     # viridis without the end that would vanish in the background
     span = (0.0, 0.94) if theme is LIGHT else (0.16, 1.0)
     cmap = ListedColormap(colormaps["viridis"](np.linspace(*span, 256)), name="augmap-score")
-    norm = Normalize(low, high, clip=True)
+    norm = Normalize(low, high)
     rgba = cmap(np.where(known, norm(np.clip(np.nan_to_num(values, nan=low), low, high)), 0.0))
     rgba[~known] = to_rgba(theme.missing)
     extend = {(False, False): "neither", (True, False): "min", (False, True): "max", (True, True): "both"}[
