@@ -131,7 +131,7 @@ def test_shear_is_the_angle_of_upright_lines():
 def test_sets_are_what_they_are_for():
     assert (GLYPH.flip, GLYPH.flip_vertical, GLYPH.padding) == (0, 0, "background")
     assert (SYMMETRIC.flip, SYMMETRIC.flip_vertical, SYMMETRIC.rotation) == (0.5, 0.5, 180)
-    assert NATURAL == Augmentation()
+    assert Augmentation() == NATURAL
 
 
 def test_turned_boxes_stay_inside_where_they_can():
