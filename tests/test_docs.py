@@ -24,11 +24,14 @@ SHORT_COMMANDS = (
     (r"^augmap demo\b.*", "augmap demo --help"),  # minutes; has a test of its own
     (r" --(budget|preset) \S+", ""),
     (r" --epochs \S+", ""),
-    (r"^augmap fit (.*)", r"augmap fit \1 --epochs 1,1 --batch-size 16 --image-size 16 --device cpu"),
+    (
+        r"^augmap fit (.*)",
+        r"augmap fit \1 --epochs 1,1 --batch-size 16 --image-size 16 --precision float32 --device cpu",
+    ),
 )
 SHORT_PYTHON = (
-    (r"budget=\"\w+\"", 'epochs=(1, 1), batch_size=16, image_size=16, device="cpu"'),
-    (r"epochs=\(1000, 50, 450\)", 'epochs=(1, 1, 1), batch_size=16, device="cpu"'),
+    (r"budget=\"\w+\"", 'epochs=(1, 1), batch_size=16, image_size=16, precision="float32", device="cpu"'),
+    (r"epochs=\(1000, 50, 450\)", 'epochs=(1, 1, 1), batch_size=16, backbone="slim", device="cpu"'),
 )
 NOT_OURS = ("pip", "git", "cd")
 """Commands of a document that are shown but not run."""
@@ -134,7 +137,7 @@ def test_links_lead_somewhere(document):
         ("augmap plot a.map -o a.png", "augmap plot a.map -o a.png"),
         (
             "augmap fit a -o b --budget 10m --seed 3",
-            "augmap fit a -o b --seed 3 --epochs 1,1 --batch-size 16 --image-size 16 --device cpu",
+            "augmap fit a -o b --seed 3 --epochs 1,1 --batch-size 16 --image-size 16 --precision float32 --device cpu",
         ),
     ],
 )
