@@ -137,7 +137,8 @@ def test_links_lead_somewhere(document):
         ("augmap plot a.map -o a.png", "augmap plot a.map -o a.png"),
         (
             "augmap fit a -o b --budget 10m --seed 3",
-            "augmap fit a -o b --seed 3 --epochs 1,1 --batch-size 16 --image-size 16 --precision float32 --device cpu",
+            "augmap fit a -o b --seed 3 --epochs 1,1 --batch-size 16 --image-size 16 "
+            "--precision float32 --device cpu",
         ),
     ],
 )
