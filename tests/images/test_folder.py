@@ -203,9 +203,8 @@ def open_place():
 def test_permissions_as_another_user(open_place, write):
     if not hasattr(os, "setuid"):
         pytest.skip("no other user to be on this system")
-    good, closed, shut = (
-        write(n, root=open_place / "in") for n in ("ok/good.png", "ok/closed.png", "shut/x.png")
-    )
+    names = ("ok/good.png", "ok/closed.png", "shut/x.png")
+    good, closed, shut = (write(name, root=open_place / "in") for name in names)
     folder, cache = shut.parent, open_place / "cache"
     cache.mkdir()
     cache.chmod(0o777)
