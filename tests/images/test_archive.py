@@ -56,6 +56,14 @@ def test_an_archive_is_the_folder(kind, tree, tmp_path):
     np.testing.assert_array_equal(only.pixels, open_images(tree, image_size=8).pixels[:1])
 
 
+def test_a_stream_is_decoded_in_one_pass(tree, tmp_path, monkeypatch):
+    path = shutil.make_archive(str(tmp_path / "packed"), "gztar", tree)
+    passes, run = [], archive._Stream._run
+    monkeypatch.setattr(archive._Stream, "_run", lambda self: passes.append(1) or run(self))
+    assert len(open_images(path)) == 41
+    assert passes == [1]
+
+
 def test_nothing_is_extracted(tree, tmp_path):
     path = shutil.make_archive(str(tmp_path / "packed"), "gztar", tree)
     before = {p for p in tmp_path.rglob("*") if tmp_path / "cache" not in p.parents}

@@ -118,6 +118,11 @@ def test_npz_keys(tmp_path, key):
     assert opened.labels["coarse_label"] == list("0011223")
 
 
+def test_float_labels(tmp_path):
+    np.savez(tmp_path / "a.npz", images=GREY[:4], labels=[1.0, 2.5, np.nan, 0.0])
+    assert open_images(tmp_path / "a.npz").labels == {"label": ["1", "2.5", "", "0"]}
+
+
 def test_npz_names(tmp_path):
     np.savez(tmp_path / "a.npz", images=GREY, names=np.array([b"same"] * 7))
     opened = open_images(tmp_path / "a.npz")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 
 import numpy as np
 import pytest
@@ -232,6 +233,17 @@ def test_limits_of_pillow_are_put_back(monkeypatch):
     with pytest.raises(UnreadableError, match="truncated or damaged"):
         decoded(encoded(Image.fromarray(gradient(64, 64)))[:-80])
     assert (before, True) == (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)
+
+
+def test_limits_are_put_back_whoever_leaves_last():
+    before = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, list(warnings.filters)
+    first, second = pillow_limits(1000), pillow_limits(2000)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert Image.MAX_IMAGE_PIXELS == 1000  # raises above 2000: the second is still at work
+    second.__exit__(None, None, None)
+    assert (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES, list(warnings.filters)) == before
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"])

@@ -97,6 +97,10 @@ def test_image_set(write, tmp_path):
         write(f"train/{'ab'[i % 2]}/{i}.png", 8 + i, 8)
     opened = open_images(tmp_path / "in", image_size=8, store=False)
     assert open_images(opened) is opened
+    assert open_images(opened, preprocessing=opened.preprocessing, image_size=8) is opened
+    for option in ({"image_size": 9}, {"only_split": "train"}, {"labels": "none"}):
+        with pytest.raises(InputError, match="in is open already; give these options where it is opened"):
+            open_images(opened, **option)
     part = opened.subset([3, 0])
     assert part.names == [opened.names[3], opened.names[0]]
     assert part.labels == {"label": ["b", "a"]}

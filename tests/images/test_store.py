@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from augmap.config import Preprocessing
 from augmap.errors import InputError
@@ -97,6 +98,16 @@ def test_reuse_and_its_limits(tree, tmp_path):
     assert renamed.fingerprint != first.fingerprint
     (tree / "zz.png").unlink()
     assert opened(tree, place)[1].decoded == 99
+
+
+def test_two_folders_of_equal_names_sizes_and_times(tmp_path):
+    for k, name in enumerate("ab"):
+        (tmp_path / name).mkdir()
+        path = tmp_path / name / "x.bmp"
+        Image.new("RGB", (4, 4), (k, k, k)).save(path)
+        os.utime(path, ns=(0, 0))
+    found = [opened(tmp_path / name, tmp_path / "c")[0].pixels.max() for name in "ab"]
+    assert found == [0, 1]
 
 
 def test_labels_do_not_decode_again(tree, tmp_path):

@@ -27,7 +27,7 @@ MAX_MEMBER_BYTES = 1 << 30
 """A member that unpacks to more is skipped; a photo of 100 million pixels has a tenth of it."""
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz")
 _PEEKED, _PEEKED_BYTES = 256, 64 << 20  # images of a stream that are kept to choose a size from
-_BROKEN = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError)
+BROKEN = (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError, OSError)
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def list_archive(path: str | os.PathLike[str]) -> Listing:
         if _is_plain_tar(path):
             return _list_tar(path)
         return _list_stream(path)
-    except (*_BROKEN, zipfile.BadZipFile) as error:
+    except (*BROKEN, zipfile.BadZipFile) as error:
         raise InputError(f"{path}: not a readable archive ({error}); pack it again as .zip or .tar") from None
 
 
@@ -72,7 +72,7 @@ def tar_names(path: str | os.PathLike[str], limit: int = 20) -> list[str]:
                 names.append(info.name)
                 if len(names) == limit:
                     break
-    except _BROKEN:
+    except BROKEN:
         pass
     return names
 
@@ -151,7 +151,7 @@ class _Stream:
                     file = tar.extractfile(info)
                     assert file is not None
                     return _limited(file)
-        except _BROKEN as error:
+        except BROKEN as error:
             self.passes = iter(())
             self.at = place - 1
             raise UnreadableError(f"the archive is damaged here ({error})") from None
@@ -209,7 +209,7 @@ def _take_members(
                 continue
             if sum(map(len, samples)) + info.size < _PEEKED_BYTES:
                 samples.append(tar.extractfile(info).read())  # type: ignore[union-attr]
-    except _BROKEN as error:
+    except BROKEN as error:
         if not found.members:
             raise
         skipped.append(

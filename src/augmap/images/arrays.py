@@ -180,6 +180,8 @@ def label_texts(
     values = np.asarray(values.cpu() if hasattr(values, "cpu") else values).reshape(-1)
     if len(values) != n:
         raise InputError(f"{source}: {len(values)} values of {column!r} for {n} images")
+    if values.dtype.kind == "f":  # numbers that pandas or a CSV file have made floats; NaN is no label
+        return ["" if np.isnan(v) else f"{v:g}" for v in values.tolist()]
     if values.dtype.kind in "iu":
         names = None if classes is None else [_text(c) for c in classes]
         if names is not None and len(values) and values.max() >= len(names):

@@ -48,7 +48,7 @@ def list_batches_tar(path: str | os.PathLike[str]) -> Listing:
     """List ``cifar-10-python.tar.gz`` or ``cifar-100-python.tar.gz`` without unpacking it."""
     try:
         content = archive.members(path, lambda n: bool(_TEN.fullmatch(n) or _HUNDRED.fullmatch(n)))
-    except (OSError, EOFError) as error:
+    except archive.BROKEN as error:
         raise InputError(f"{path}: the archive is damaged ({error}); download it again") from None
     return _list(os.fspath(path), set(content), content.__getitem__)
 

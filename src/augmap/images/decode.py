@@ -21,6 +21,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -39,6 +40,8 @@ MAX_PIXELS = 178_956_970
 """Default of ``max_pixels``: where Pillow itself speaks of a decompression bomb; 512 MiB as RGB."""
 # No EPS, PDF or WMF: Pillow starts other programs for these. (MPO, the JPEG of some phones, comes with JPEG.)
 FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "JPEG2000", "AVIF", "HEIF"]
+_guard = threading.Lock()
+_guarded: list[contextlib.ExitStack] = []
 _GREY = {"1", "L", "LA", "La", "I", "F"}
 _HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevx", b"mif1", b"msf1")
 
@@ -105,20 +108,32 @@ def pixels_of(image: Image.Image, preprocessing: Preprocessing) -> UInt8[np.ndar
 
 @contextlib.contextmanager
 def pillow_limits(max_pixels: int) -> Iterator[None]:
-    """Let Pillow's own guards agree with ``max_pixels``, also inside containers; everything is put back
-    after."""
-    Image.init()
-    heic_ready()
-    before = Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES
-    # Pillow raises above twice its limit and warns above it
-    Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = (max_pixels + 1) // 2, False
-    try:
-        with warnings.catch_warnings():
+    """Let Pillow's own guards agree with ``max_pixels``, also inside containers.
+
+    These are settings of the whole process. The last of several callers to leave puts them back, so that
+    two threads that open images at once cannot leave them changed.
+    """
+    with _guard:
+        if not _guarded:
+            Image.init()
+            heic_ready()
+            saved = contextlib.ExitStack()
+            saved.callback(_set_guards, Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)
+            saved.enter_context(warnings.catch_warnings())
             warnings.filterwarnings("ignore", module=r"PIL\.")
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            yield
+        else:
+            saved = _guarded[-1]
+        _guarded.append(saved)
+        # Pillow raises above twice its limit and warns above it
+        _set_guards((max_pixels + 1) // 2, False)
+    try:
+        yield
     finally:
-        Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = before
+        with _guard:
+            _guarded.pop()
+            if not _guarded:
+                saved.close()
 
 
 def heic_ready() -> bool:
@@ -167,6 +182,10 @@ def _reasons(payload: Payload) -> Iterator[None]:
         Exception
     ) as error:  # decoders of foreign bytes raise anything: SyntaxError, struct.error, KeyError, ...
         raise UnreadableError(f"truncated or damaged ({_line(error)})") from None
+
+
+def _set_guards(max_image_pixels: int | None, load_truncated: bool) -> None:
+    Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES = max_image_pixels, load_truncated
 
 
 def _unknown(payload: Payload) -> str:

@@ -78,6 +78,10 @@ def open_images(
         When there is nothing to read, or something is not as it is asked for.
     """
     if isinstance(source, ImageSet):
+        wanted = [(preprocessing, source.preprocessing), (image_size, source.preprocessing.image_size)]
+        wanted += [(channels, source.preprocessing.channels)]
+        if any(w not in (None, have) for w, have in wanted) or labels != "folder" or only_split or exclude:
+            raise InputError(f"{source.source} is open already; give these options where it is opened")
         return source
     if max_pixels < 1:
         raise InputError(f"max_pixels must be at least 1, got {max_pixels}")
@@ -95,6 +99,8 @@ def open_images(
     if result.failures and strict:
         failed = [Skipped(listing.names[i], r) for i, r in sorted(result.failures.items())]
         raise _strict_error(listing.source, failed, len(listing))
+    if os.fspath(labels) != "folder":
+        result = dataclasses.replace(result, labels={})  # those that the items of a data set told
     return _image_set(listing, preprocessing, result, notes + chosen)
 
 

@@ -2,7 +2,7 @@
 
 On disk it is a folder, named by its key, in the cache: ``pixels.npy`` (plain numpy, memory-mapped when it
 is used), ``digests.npy`` and ``store.json``. It is written under a temporary name and renamed when it is
-whole. The key is the SHA-256 of store version, preprocessing and, for each image, name, size and
+whole. The key is the SHA-256 of store version, place, preprocessing and, for each image, name, size and
 modification time: nothing changed, same store. What was skipped is remembered with its reason; an image
 that was only forbidden to read is tried again.
 """
@@ -31,6 +31,7 @@ from augmap.images.decode import heic_ready
 from augmap.images.fill import Filled, Progress, cpus, fill
 from augmap.images.imageset import DIGEST_BYTES, digest_rows
 from augmap.images.listing import Listing
+from augmap.images.names import escape
 
 VERSION = 1
 """Raised when decoding changes: older stores are then built anew."""
@@ -100,11 +101,12 @@ def stored(
 
 def store_key(listing: Listing, preprocessing: Preprocessing, max_pixels: int) -> str:
     """Return the name of the store of a listing: the same as long as nothing changed."""
-    h = hashlib.sha256(
-        json.dumps(
-            [VERSION, dataclasses.asdict(preprocessing), max_pixels, heic_ready()], sort_keys=True
-        ).encode()
-    )
+    place = listing.root or listing.source
+    if os.path.lexists(place):
+        # unpackers may set all times to 0, and equal sizes are common: names alone do not tell two sets apart
+        place = escape(os.path.realpath(place))
+    what = [VERSION, place, dataclasses.asdict(preprocessing), max_pixels, heic_ready()]
+    h = hashlib.sha256(json.dumps(what, sort_keys=True).encode())
     for name, stamp in zip(listing.names, listing.stamps or [], strict=True):
         h.update(f"{name}\0{stamp}\0".encode("utf-8", "surrogateescape"))
     return h.hexdigest()[:40]

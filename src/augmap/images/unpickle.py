@@ -1,6 +1,6 @@
 """A reader of pickles that can make numbers, text, lists, dicts and numeric arrays, and nothing else.
 
-The official CIFAR files are pickles, and a pickle is a program. Here it may name four things only, and each
+The official CIFAR files are pickles, and a pickle is a program. Here it may name five things only, and each
 of them is a harmless stand-in of ours: nothing that the file names is looked up, imported or called.
 """
 
@@ -52,6 +52,13 @@ def _reconstruct(*_: Any) -> _Array:
     return _Array()
 
 
+def _frombuffer(data: Any, dtype: Any, shape: Any, order: Any) -> _Array:
+    """Stand in for what numpy names in pickles of protocol 5."""
+    array = _Array()
+    array.__setstate__((1, shape, dtype, order == "F", bytes(data) if isinstance(data, bytearray) else data))
+    return array
+
+
 def _encode(text: str, encoding: str = "latin1") -> bytes:
     """Stand in for ``_codecs.encode``, with which Python 3 writes bytes into old pickles."""
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
@@ -62,6 +69,8 @@ def _encode(text: str, encoding: str = "latin1") -> bytes:
 _ALLOWED = {
     ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
     ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy.core.numeric", "_frombuffer"): _frombuffer,
+    ("numpy._core.numeric", "_frombuffer"): _frombuffer,
     ("numpy", "ndarray"): _Array,
     ("numpy", "dtype"): _DType,
     ("_codecs", "encode"): _encode,
