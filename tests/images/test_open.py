@@ -111,6 +111,20 @@ def test_image_set(write, tmp_path):
     np.testing.assert_array_equal(digest_rows(opened.pixels, 3), opened.digests)
 
 
+def test_fingerprint_tells_names_order_shape_and_pixels():
+    digests = np.arange(64, dtype=np.uint8).reshape(4, 16)
+    base = ((8, 8, 3), ["a", "b", "c", "d"], digests)
+    others = [
+        ((8, 24, 1), *base[1:]),
+        (base[0], ["a", "b", "c", "e"], digests),
+        (base[0], ["a", "b", "d", "c"], digests),
+        (base[0], ["a", "bc", "", "d"], digests),
+        (*base[:2], digests[[0, 1, 3, 2]]),
+    ]
+    assert fingerprint(*base) == fingerprint(*base)
+    assert len({fingerprint(*x) for x in [base, *others]}) == 6
+
+
 def test_digests_of_many_rows_in_order():
     rows = np.arange(3000, dtype=np.uint16).view(np.uint8).reshape(3000, 1, 1, 2)
     np.testing.assert_array_equal(digest_rows(rows, 4), digest_rows(rows, 1))
