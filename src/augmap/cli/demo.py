@@ -10,10 +10,10 @@ import typer
 
 def demo(
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="MAP", help="Folder of the map; replaced if it is there.")
+        Path, typer.Option("--output", "-o", metavar="MAP", help="Folder of the map; an old one is replaced.")
     ] = Path("demo.map"),
     picture: Annotated[Path, typer.Option(metavar="FILE", help="Picture of the map.")] = Path("demo.png"),
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
 ) -> None:
     """Map scikit-learn's 1,797 digits: a few minutes on two cores, nothing to download."""
     from augmap.cli.progress import Progress
@@ -25,12 +25,18 @@ def demo(
     check_path(picture)
     with Progress() as progress:
         made = make_demo(
-            output, seed=seed, listeners=[progress.listen], say=progress.say, progress=lambda title: progress.counter(title, "image")
+            output,
+            seed=seed,
+            listeners=[progress.listen],
+            say=progress.say,
+            progress=lambda title: progress.counter(title, "image"),
         )
-    save_figure(plot(made.map, kind="thumbnails", title="1,797 handwritten digits, no labels used"), picture)
+    drawn = plot(made.map, kind="thumbnails", title="1,797 handwritten digits, no labels used")
+    save_figure(drawn, picture)
     knn, n = made.trained, made.map.n
     print(f"{output}/ and {picture}: {n:,} digits mapped in {duration(made.map.info['seconds'])}")
     print(
-        f"2-D kNN accuracy {knn.accuracy:.1%} ± {knn.sd:.1%} (k={knn.k}, {knn.n_train:,} -> {knn.n_test:,}, "
-        f"{knn.split}); untrained encoder {made.untrained.accuracy:.1%}; PCA of the pixels {made.pca.accuracy:.1%}"
+        f"2-D kNN accuracy {knn.accuracy:.1%} ± {knn.sd:.1%} "
+        f"(k={knn.k}, {knn.n_train:,} -> {knn.n_test:,}, {knn.split}); "
+        f"untrained encoder {made.untrained.accuracy:.1%}; PCA of the pixels {made.pca.accuracy:.1%}"
     )

@@ -1,0 +1,131 @@
+"""The maps whose numbers stand in the README, made from the command line as a user would.
+
+    python experiments/maps.py cifar10-20m --data DIR --work DIR
+
+unpacks the data set (``unpack.py`` in DIR), runs ``augmap fit`` in a process of its own, evaluates the map
+and writes ``experiments/results/NAME.json`` and a picture. What exists already is not made again.
+Labels are for evaluation only; nothing here is chosen by them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+
+@dataclass(frozen=True)
+class Run:
+    """A data set, and how it is mapped."""
+
+    data: str
+    budget: str
+    limit: int | None = None
+    """First images of each split."""
+    options: tuple[str, ...] = ()
+
+
+RUNS = {
+    "cifar10-20m": Run("cifar10", "20m"),
+    "cifar10-20000-10m": Run("cifar10", "10m", limit=10_000),
+    "flowers5-20m": Run("flowers5", "20m"),
+    "fashion-mnist-10m": Run("fashion_mnist", "10m"),
+    "cifar10-gpu-9m": Run("cifar10", "9m", options=("--device", "cuda")),
+}
+
+
+def main() -> None:
+    """Make the runs that are named."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="+", choices=RUNS)
+    parser.add_argument("--data", type=Path, required=True, help="folder that holds unpack.py and the data")
+    parser.add_argument("--work", type=Path, required=True, help="where images and maps are kept")
+    parser.add_argument("--results", type=Path, default=HERE / "results")
+    given = parser.parse_args()
+    for name in given.names:
+        if (given.results / f"{name}.json").exists():
+            print(f"{name}: done already")
+            continue
+        make(name, RUNS[name], given.data, given.work, given.results)
+
+
+def make(name: str, run: Run, data: Path, work: Path, results: Path) -> None:
+    """Make one map and write its numbers down."""
+    folder = work / (run.data if run.limit is None else f"{run.data}-{run.limit}")
+    if not folder.exists():
+        command = [sys.executable, str(data / "unpack.py"), run.data, str(folder)]
+        subprocess.run(command + ([] if run.limit is None else ["--limit", str(run.limit)]), check=True)
+    map_folder = work / f"{name}.map"
+    # a cache of its own and empty, so that decoding is part of the time
+    cache = work / f"{name}.cache"
+    command = [sys.executable, "-m", "augmap", "fit", str(folder), "-o", str(map_folder), "--budget", run.budget]
+    command += ["--cache", str(cache), "--overwrite", *run.options]
+    began = time.monotonic()
+    process = subprocess.Popen(command)
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.monotonic() - began
+    if status:
+        sys.exit(f"{name}: augmap fit failed")
+
+    from augmap.evaluate.knn import knn_accuracy
+    from augmap.imagemap import ImageMap
+
+    made = ImageMap.load(map_folder)
+    labels, splits = made.labels, made.splits
+    record = json.loads((map_folder / "map.json").read_text())
+    result = {
+        "experiment": name,
+        "run": asdict(run),
+        "n": made.n,
+        "seed": record["config"]["seed"],
+        "seconds": round(seconds, 1),
+        "peak_memory_gib": round(usage.ru_maxrss / 2**20, 2),
+        "knn_2d": asdict(knn_accuracy(made.positions, labels, splits)),
+        "knn_features_cosine": asdict(knn_accuracy(made.features, labels, splits, metric="cosine")),
+        "quality": record["info"]["quality"],
+        "history": record["info"]["history"],
+        "config": record["config"],
+        "machine": hardware(),
+    }
+    results.mkdir(exist_ok=True)
+    (results / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+    picture = work / f"{name}.png"
+    subprocess.run([sys.executable, "-m", "augmap", "plot", str(map_folder), "-o", str(picture)], check=True)
+    print(
+        f"{name}: {seconds:.0f} s, 2-D kNN {result['knn_2d']['accuracy']:.1%}, "
+        f"in h {result['knn_features_cosine']['accuracy']:.1%}, {usage.ru_maxrss / 2**20:.1f} GiB"
+    )
+
+
+def hardware() -> dict[str, object]:
+    """Return what the figures depend on: commit, versions, processor, cores."""
+    import numpy
+    import torch
+
+    git = ["git", "-C", str(HERE), "describe", "--always", "--dirty"]
+    processor = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        processor = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), processor)
+    return {
+        "commit": subprocess.run(git, capture_output=True, text=True).stdout.strip(),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "processor": processor,
+        "cores": os.cpu_count(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "date": time.strftime("%Y-%m-%d"),
+    }
+
+
+if __name__ == "__main__":
+    main()
