@@ -275,8 +275,9 @@ def _embed(
 ) -> ImageMap:
     import torch
 
-    from augmap.method.launch import from_weights, pick_device
+    from augmap.method.launch import pick_device
     from augmap.method.project import project
+    from augmap.method.weights import from_weights
 
     if weights.spec.get("backbone") == "custom" and backbone is None:
         raise InputError(

@@ -49,8 +49,8 @@ def make_demo(
         For :func:`augmap.fit`: where it runs, and who listens.
     """
     from augmap.images.open import open_images
-    from augmap.method.launch import build_encoder
     from augmap.method.project import project
+    from augmap.method.weights import build_encoder
 
     images, labels = digits()
     opened = open_images({"images": images, "labels": labels})

@@ -13,10 +13,10 @@ from augmap.evaluate.knn import K, knn_accuracy
 from augmap.evaluate.recall import neighbor_recall
 from augmap.imagemap import ImageMap
 from augmap.method.augment import Augmentation, UserTransform
-from augmap.method.launch import build_encoder, from_weights
 from augmap.method.project import project
 from augmap.method.seeds import generator
 from augmap.method.train import renew
+from augmap.method.weights import build_encoder, from_weights
 
 SAMPLE = 2000
 """Images that the untrained encoder is judged on, and the label-free measures."""

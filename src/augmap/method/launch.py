@@ -23,14 +23,15 @@ from augmap.method.augment import Augmentation, UserTransform, plain
 from augmap.method.batchnorm import recompute_statistics
 from augmap.method.checkpoint import Checkpoint
 from augmap.method.edges import AugmentationGraph, Edges, NeighborGraph
-from augmap.method.encoder import Encoder, make_encoder
+from augmap.method.encoder import Encoder
 from augmap.method.order import Order
 from augmap.method.plan import Planner
 from augmap.method.probe import faster_precision, projection_seconds
 from augmap.method.project import BATCH, project
-from augmap.method.source import Source, channel_statistics
+from augmap.method.source import Source
 from augmap.method.train import Run, train
 from augmap.method.watch import Listener, Stop, Stopped, Watch
+from augmap.method.weights import build_encoder, from_weights, to_weights
 from augmap.neighbors import nearest
 
 _STATISTICS_BATCHES = 20
@@ -241,45 +242,6 @@ def _run(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
             **machine(),
         },
     )
-
-
-def build_encoder(config: Config, pixels: np.ndarray, backbone: nn.Module | None = None) -> Encoder:
-    """Return the encoder as training finds it: the weights are a function of the seed."""
-    mean, std = channel_statistics(pixels)
-    return make_encoder(
-        backbone if backbone is not None else config.backbone,
-        image_size=pixels.shape[1],
-        channels=pixels.shape[-1],
-        dim=config.stages[0].dim,
-        mean=mean,
-        std=std,
-        hidden=config.hidden,
-        norm=config.norm,
-        seed=config.seed,
-    )
-
-
-def to_weights(encoder: Encoder) -> Weights:
-    """Return the encoder at rest."""
-    arrays = {k: v.detach().cpu().contiguous().numpy() for k, v in encoder.state_dict().items()}
-    return Weights(encoder.spec(), arrays)
-
-
-def from_weights(weights: Weights, backbone: nn.Module | None = None) -> Encoder:
-    """Return an encoder in eval mode.
-
-    Raises
-    ------
-    InputError
-        The weights do not fit the architecture, or belong to a module of the user's that was not given.
-    """
-    encoder = Encoder.from_spec(dict(weights.spec), backbone)
-    try:
-        encoder.load_state_dict({k: torch.from_numpy(np.array(v)) for k, v in weights.arrays.items()})
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"the saved weights do not fit the encoder: {reason[:300]}") from error
-    return encoder.eval()
 
 
 def machine() -> dict[str, Any]:
