@@ -8,16 +8,19 @@ it runs (devices, checkpoints) stands in :class:`Runtime`. Named lists of stages
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
+import numbers
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any, Literal, get_args
 
 from augmap.errors import InputError
 
 Similarity = Literal["cauchy", "cosine", "gaussian", "student"]
-Edges = Literal["augmentation", "neighbors"]
+Edges = Literal["augmentation", "neighbors", "layout"]
 Trained = Literal["all", "head", "last"]
 NewLayer = Literal["none", "last", "head"]
 Optimizer = Literal["sgd", "adamw"]
@@ -42,9 +45,19 @@ class Preprocessing:
     """The shorter side is scaled to ``image_size``, then the centre is cut out; never stretched."""
 
     def __post_init__(self) -> None:
+        _check_types(self)
         _positive(self, "image_size", "channels")
         _choice(self, "resize", Resize)
         _choice(self, "fit", Literal["crop"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON types; :meth:`from_dict` takes it back."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], *, where: str = "preprocessing") -> Preprocessing:
+        """Build from plain types; unknown names and wrong types raise :class:`InputError`."""
+        return _build(cls, values, where)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,6 +86,8 @@ class Stage:
     """Degrees of freedom of ``student``; 1 is the Cauchy kernel."""
     temperature: float = 1.0
     """Divides: d²/T, cos/T."""
+    end_temperature: float | None = None
+    """The temperature moves to this, log T in a straight line; None leaves it."""
     learn_temperature: bool = False
     """Train log T beside the weights, at a hundredth of the rate."""
     decoupled: bool = False
@@ -82,9 +97,12 @@ class Stage:
     norm_radius: float = 1.0
 
     edges: Edges = "augmentation"
-    """What makes a pair: two views of one image, or an image and one of its nearest neighbours in h."""
+    """What makes a pair: two views of one image; an image and one of its nearest neighbours in h; or an image
+    and its place in a layout of that neighbour graph, which the head learns."""
     neighbors: int = 15
-    """Neighbours of an image in the graph of ``edges = "neighbors"``."""
+    """Neighbours of an image in the graph of ``neighbors`` and ``layout``."""
+    layout_passes: float = 120.0
+    """How often each image is moved while ``layout`` lays the graph out."""
     view_scale: float = 1.0
     """Edge of a view as a share of the image's; smaller views cost less."""
 
@@ -98,6 +116,8 @@ class Stage:
     """Widths of the hidden layers of the head that ``new_layer = "head"`` builds."""
     norm: Norm | None = None
     """Normalisation in those hidden layers."""
+    on_sphere: bool = False
+    """That head sees h brought to unit length, as the cosine of the neighbour graph does."""
 
     optimizer: Optimizer = "sgd"
     lr: float = 0.03
@@ -118,17 +138,19 @@ class Stage:
     """Images a step where it differs from the configuration's."""
 
     def __post_init__(self) -> None:
+        where = f"stage {self.name!r}: "
+        _check_types(self, where)
         if [self.epochs, self.steps, self.share].count(None) != 2:
             raise InputError(
                 f"stage {self.name!r}: give one of epochs, steps and share, "
                 f"got epochs={self.epochs!r}, steps={self.steps!r}, share={self.share!r}"
             )
-        where = f"stage {self.name!r}: "
         _positive(
             self,
             *("epochs", "steps", "share", "max_epochs", "stop", "dim", "end_dim", "dof", "temperature"),
             *("neighbors", "lr", "lr_batch", "norm_radius", "clip_norm", "batch_size", "new_layer_std"),
             "view_scale",
+            *("layout_passes", "end_temperature"),
             where=where,
         )
         _not_negative(self, "norm_penalty", "warmup_epochs", "weight_decay", where=where)
@@ -136,7 +158,7 @@ class Stage:
             raise InputError(f"{where}view_scale must lie in (0, 1], got {self.view_scale:g}")
         for name, kinds in (
             *(("similarity", Similarity), ("edges", Edges), ("train", Trained), ("new_layer", NewLayer)),
-            *(("optimizer", Optimizer), ("rate", Rate)),
+            *(("optimizer", Optimizer), ("rate", Rate), ("norm", Norm | None)),
         ):
             _choice(self, name, kinds, where=where)
         if self.end_dim is not None and self.end_dim > self.dim:
@@ -149,9 +171,6 @@ class Stage:
             )
         if self.dof != 1.0 and self.similarity != "student":
             raise InputError(f"{where}dof={self.dof:g} needs similarity='student', got {self.similarity!r}")
-        if self.edges == "neighbors" and self.train == "all" and self.similarity == "cosine":
-            raise InputError(f"{where}edges='neighbors' needs a kernel of distances, got similarity='cosine'")
-        object.__setattr__(self, "hidden", tuple(self.hidden))
 
     @property
     def out_dim(self) -> int:
@@ -190,12 +209,13 @@ class Config:
     """SHA-256 of the encoder that training started from."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "stages", tuple(self.stages))
-        object.__setattr__(self, "hidden", tuple(self.hidden))
+        _check_types(self)
+        object.__setattr__(self, "augmentation", {k: _tuples(v) for k, v in self.augmentation.items()})
         if not self.stages:
             raise InputError("a configuration needs at least one stage")
         _positive(self, "batch_size", "budget")
         _choice(self, "precision", Precision)
+        _choice(self, "norm", Norm | None)
         if not 0 <= self.seed < 2**63:
             raise InputError(f"seed must lie in [0, 2**63), got {self.seed}")
         dim = None
@@ -206,6 +226,11 @@ class Config:
                     "it needs new_layer = 'last' or 'head'"
                 )
             dim = stage.out_dim
+            if stage.share is not None and self.budget is None:
+                raise InputError(
+                    f"stage {stage.name!r} has a share of the time, but there is no budget; "
+                    "give a budget, or epochs or steps to the stage"
+                )
 
     @property
     def dim(self) -> int:
@@ -220,6 +245,13 @@ class Config:
         """Return plain JSON types; :meth:`from_dict` takes it back to an equal configuration."""
         return dataclasses.asdict(self)
 
+    def to_toml(self) -> str:
+        """Return the text of a file that :meth:`from_toml` reads back to an equal configuration."""
+        tables = [f"[augmentation]\n{_toml(self.augmentation)}"] if self.augmentation else []
+        tables += [f"[[stages]]\n{_toml(dataclasses.asdict(s), Stage)}" for s in self.stages]
+        top = {k: v for k, v in self.to_dict().items() if k not in ("stages", "augmentation")}
+        return "\n".join([_toml(top, Config), *tables])
+
     @classmethod
     def from_dict(cls, values: dict[str, Any], *, where: str = "configuration") -> Config:
         """Build from plain types; unknown names and wrong types raise :class:`InputError`."""
@@ -232,6 +264,8 @@ class Config:
     @classmethod
     def from_toml(cls, path: Path) -> Config:
         """Read a file with the fields of :class:`Config` and one ``[[stages]]`` table per stage.
+
+        TOML has no word for nothing: ``"none"`` stands for it (``lr_batch = "none"``).
 
         Raises
         ------
@@ -255,6 +289,7 @@ class Runtime:
     """CPU threads; None keeps PyTorch's choice."""
 
     def __post_init__(self) -> None:
+        _check_types(self)
         _choice(self, "device", DeviceName)
         _positive(self, "devices", "nodes", "threads", "checkpoint_every")
 
@@ -303,39 +338,70 @@ def _build(cls: type, values: dict[str, Any], where: str) -> Any:
     ]
     if missing:
         raise InputError(f"{where}: {missing[0]!r} is missing")
-    return cls(**{n: _convert(v, str(fields[n].type), f"{where}: {n}") for n, v in values.items()})
+    for name, value in values.items():
+        _convert(value, str(fields[name].type), f"{where}: {name}")
+    return cls(**values)
+
+
+def _check_types(self: Any, where: str = "") -> None:
+    """Hold each field against its annotation; lists become tuples, numpy's numbers Python's."""
+    for field in dataclasses.fields(self):
+        value = _convert(getattr(self, field.name), str(field.type), where + field.name)
+        object.__setattr__(self, field.name, value)
 
 
 def _convert(value: Any, annotation: str, where: str) -> Any:
-    kinds: dict[str, tuple[type, ...]] = {
-        "int": (int,),
-        "float": (int, float),
-        "bool": (bool,),
-        "str": (str,),
-        "tuple": (list, tuple),
-        "dict": (dict,),
-    }
-    allowed: list[type] = []
-    for part in annotation.split("|"):
-        base = part.strip().split("[")[0]
-        if base == "None":
-            allowed.append(type(None))
-        else:  # the named literals (Similarity, ...) are strings, checked by their dataclass
-            allowed += kinds.get(base, (str,))
-    wrong = not isinstance(value, tuple(allowed)) or (isinstance(value, bool) and bool not in allowed)
-    if wrong:
-        raise InputError(f"{where} must be {annotation}, got {value!r}")
-    if tuple in allowed and isinstance(value, list | tuple):
-        if "int" in annotation and not all(type(v) is int and v > 0 for v in value):
+    kinds = {part.strip().split("[")[0] for part in annotation.split("|")}
+    if "None" in kinds and (value is None or value == "none"):
+        return None
+    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if "float" in kinds and number:
+        return float(value)
+    if "int" in kinds and number and isinstance(value, numbers.Integral):
+        return int(value)
+    if "tuple" in kinds and isinstance(value, list | tuple):
+        if "Stage" in annotation:
+            if strange := [v for v in value if not isinstance(v, Stage)]:
+                raise InputError(f"{where} must be a list of Stage, got {strange[0]!r} in it")
+        elif not all(isinstance(v, numbers.Integral) and not isinstance(v, bool) and v > 0 for v in value):
             raise InputError(f"{where} must hold positive whole numbers, got {value!r}")
-        return tuple(value)
-    return float(value) if float in allowed and isinstance(value, int) else value
+        return tuple(int(v) if isinstance(v, numbers.Integral) else v for v in value)
+    if "bool" in kinds and isinstance(value, bool):
+        return value
+    if "dict" in kinds and isinstance(value, dict):
+        return value
+    # the named literals (Similarity, ...) are strings, checked by their dataclass
+    if not kinds & {"int", "float", "tuple", "bool", "dict"} and isinstance(value, str):
+        return value
+    raise InputError(f"{where} must be {annotation}, got {value!r}")
+
+
+def _tuples(value: Any) -> Any:
+    """JSON and TOML know lists only; the ranges of an augmentation are tuples."""
+    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
+
+
+def _toml(values: dict[str, Any], cls: type | None = None) -> str:
+    """Return ``key = value`` lines; None is written where leaving it out would mean something else."""
+    defaults = {f.name: f.default for f in dataclasses.fields(cls)} if cls else {}
+    kept = {k: "none" if v is None else v for k, v in values.items() if v is not None or defaults.get(k)}
+    return "".join(f"{key} = {_toml_value(value)}\n" for key, value in kept.items())
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml_value, value)) + "]"
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return str(value).lower()  # true, false, 1e-05
 
 
 def _choice(self: Any, name: str, kinds: Any, *, where: str = "") -> None:
     value = getattr(self, name)
-    if value not in get_args(kinds):
-        raise InputError(f"{where}{name} must be one of {', '.join(get_args(kinds))}; got {value!r}")
+    known = [v for kind in get_args(kinds) for v in (get_args(kind) or (kind,))]
+    if value not in known and not (value is None and NoneType in known):
+        names = ", ".join("none" if v is NoneType else str(v) for v in known)
+        raise InputError(f"{where}{name} must be one of {names}; got {value!r}")
 
 
 def _positive(self: Any, *names: str, where: str = "") -> None:

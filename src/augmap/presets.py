@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import math
+import numbers
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,34 +45,40 @@ def _shorter(*epochs: int) -> tuple[Stage, ...]:
 
 PRESETS: dict[str, Preset] = {
     "quick": Preset(
-        about="the best map found for minutes: cosine pretraining, then a head on the graph of its neighbours",
+        about="the best map found for minutes: cosine pretraining, then a head that learns a layout of h",
         stages=(
             Stage(
                 name="pretrain",
-                share=0.8,
+                share=0.78,
                 dim=128,
                 similarity="cosine",
                 temperature=0.2,
-                lr=0.2,
+                view_scale=0.75,
+                optimizer="adamw",
+                lr=3e-3,
                 lr_batch=None,
+                weight_decay=0.05,
                 warmup_epochs=1,
-                nesterov=True,
             ),
             Stage(
                 name="map",
-                share=0.2,
-                edges="neighbors",
+                share=0.22,
+                edges="layout",
                 train="head",
                 new_layer="head",
-                hidden=(512, 512),
+                hidden=(1024, 1024, 1024),
+                norm="batch",
+                on_sphere=True,
+                end_temperature=0.05**2,
                 optimizer="adamw",
-                lr=1e-3,
+                lr=3e-3,
                 lr_batch=None,
-                weight_decay=1e-4,
-                batch_size=2048,
+                weight_decay=0.01,
+                batch_size=1024,
+                warmup_epochs=2,
             ),
         ),
-        settings={"batch_size": 256, "hidden": (512,)},
+        settings={"batch_size": 256, "hidden": (512,), "norm": "batch", "augmentation": {"grey": 0.1}},
     ),
     "paper": Preset(
         about="Böhm, Berens & Kobak (2023): Cauchy in 128 dimensions, a new last layer, Cauchy in 2",
@@ -114,8 +122,27 @@ PRESETS: dict[str, Preset] = {
         ),
         settings=_PAPER_SETTINGS,
     ),
+    "continue": Preset(
+        about="go on from another map (--init): everything learns at a small rate, nothing is replaced",
+        # the map's own dimension, kernel and edges take the place of these, see `continued`
+        stages=(
+            Stage(
+                name="continue",
+                share=1.0,
+                max_epochs=50,
+                optimizer="adamw",
+                lr=1e-4,
+                lr_batch=None,
+                weight_decay=1e-4,
+                warmup_epochs=1,
+            ),
+        ),
+        settings={"batch_size": 256},
+    ),
 }
 """Presets by name."""
+
+_OF_THE_MAP = ("dim", "similarity", "dof", "temperature", "decoupled", "norm_penalty", "norm_radius")
 
 
 def make_config(
@@ -155,32 +182,42 @@ def make_config(
     if epochs is not None and budget is not None:
         raise InputError("give a budget or epochs, not both")
     if epochs is not None:
-        stages = _with_epochs(stages, list(epochs), preset)
+        stages = _with_epochs(stages, epochs, preset)
     elif budget is not None:
         stages = tuple(_with_share(s) for s in stages)
     elif any(s.share for s in stages):
         raise InputError(f"preset {preset!r} needs a budget (10m), or epochs for its {len(stages)} stages")
     if dim != stages[-1].out_dim:
+        if any(s.dim < dim for s in stages if s.end_dim):
+            raise InputError(f"preset {preset!r} starts from {stages[0].dim} dimensions, got dim={dim}")
         stages = tuple(_with_dim(s, stages[-1].out_dim, dim) for s in stages)
     given = {k: v for k, v in settings.items() if v is not None}
     return Config(stages=stages, preset=preset, budget=budget, **{**chosen.settings, **given})
 
 
-def _with_epochs(stages: tuple[Stage, ...], epochs: list[float], preset: str) -> tuple[Stage, ...]:
+def continued(config: Config, last: Stage) -> Config:
+    """Return a configuration whose stages keep the kernel of a map's last stage, so that its layout stays."""
+    kept = {name: getattr(last, name) for name in _OF_THE_MAP} | {"dim": last.out_dim}
+    return config.replace(stages=tuple(dataclasses.replace(s, **kept) for s in config.stages))
+
+
+def _with_epochs(stages: tuple[Stage, ...], epochs: Any, preset: str) -> tuple[Stage, ...]:
+    if isinstance(epochs, str) or not isinstance(epochs, Iterable):
+        epochs = (epochs,)
+    epochs = [_checked(e) for e in epochs]
     if len(epochs) != len(stages):
         names = ", ".join(s.name for s in stages)
         raise InputError(f"preset {preset!r} has {len(stages)} stages ({names}), got {len(epochs)} epochs")
     return tuple(
-        dataclasses.replace(s, epochs=float(e), share=None, warmup_epochs=min(s.warmup_epochs, e / 10))
+        dataclasses.replace(s, epochs=e, share=None, warmup_epochs=min(s.warmup_epochs, e / 10))
         for s, e in zip(stages, epochs, strict=True)
-        if _positive(e)
     )
 
 
-def _positive(epochs: float) -> bool:
-    if not epochs > 0:
-        raise InputError(f"epochs must be positive, got {epochs!r}")
-    return True
+def _checked(epochs: Any) -> float:
+    if not (isinstance(epochs, numbers.Real) and epochs > 0 and math.isfinite(epochs)):
+        raise InputError(f"epochs must be positive numbers, one a stage, got {epochs!r}")
+    return float(epochs)
 
 
 def _with_share(stage: Stage) -> Stage:

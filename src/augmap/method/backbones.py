@@ -131,16 +131,17 @@ def _slim(image_size: int, channels: int) -> ResNet:
     """Three stages of one block: of a step's time on two CPU cores, more goes into more images.
 
     The stem brings the image down at once, to 16x16 or less, so that the stages work on 16, 8 and 4 pixels:
-    1x1 and 2x2 waste a CPU, and 32x32 costs four times as much.
+    1x1 and 2x2 waste a CPU, and 32x32 costs four times as much. A narrow first stage costs a third less
+    than one of 64 channels and loses nothing (docs/performance.md).
     """
     stride = next((s for s in (1, 2, 4) if image_size <= 16 * s), 8)
     if stride <= 2:
-        stem = _stem(channels, 64, 3, stride)
+        stem = _stem(channels, 32, 3, stride)
     elif stride == 4:
-        stem = nn.Sequential(*_stem(channels, 64, 7, 4))
+        stem = nn.Sequential(*_stem(channels, 32, 7, 4))
     else:
-        stem = nn.Sequential(*_stem(channels, 64, 7, 4), nn.MaxPool2d(3, 2, 1))
-    return ResNet(stem, BasicBlock, (64, 128, 256), (1, 1, 1))
+        stem = nn.Sequential(*_stem(channels, 32, 7, 4), nn.MaxPool2d(3, 2, 1))
+    return ResNet(stem, BasicBlock, (32, 128, 256), (1, 1, 1))
 
 
 BACKBONES = {

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import platform
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
+import augmap
+from augmap.config import Config
 from augmap.errors import InputError
 from augmap.folder import json_bytes, make_folder, write_atomic
 
@@ -34,7 +37,8 @@ class Checkpoint:
         Weights and buffers as ``encoder.*``, the kernel as ``similarity.*``, optimiser state by the name
         of the weight it belongs to as ``optimizer.<name>.<slot>``.
     info : mapping
-        Plain JSON types: stage, step, configuration, encoder spec, log, plans, seconds, versions, threads.
+        Plain JSON types: stage, step, configuration (as asked for and as resolved), encoder spec, log, plans,
+        seconds, machine.
     """
 
     tensors: Mapping[str, Tensor]
@@ -61,7 +65,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> None:
     write_atomic(folder / name, data)
     record = {**checkpoint.info, "state": name, "sha256": hashlib.sha256(data).hexdigest()}
     write_atomic(folder / _RECORD, json_bytes(record))
-    for path in old:
+    for path in (*old, *folder.glob(".*.tmp")):  # what a killed run left half-written
         path.unlink(missing_ok=True)
 
 
@@ -89,6 +93,68 @@ def load(folder: Path) -> Checkpoint | None:
         ) from error
 
 
+def machine(processes: int) -> dict[str, Any]:
+    """Return what the bits of a result depend on beside the configuration."""
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return {
+        "augmap": augmap.__version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "threads": torch.get_num_threads(),
+        "processes": processes,
+        "processor": gpu or platform.processor() or platform.machine(),
+    }
+
+
+def compare(
+    found: Checkpoint,
+    config: Config,
+    identity: Mapping[str, Any],
+    processes: int,
+    *,
+    where: Path,
+    say: Callable[[str], None],
+) -> None:
+    """Refuse a checkpoint of another run; warn where its bits cannot be met again.
+
+    Parameters
+    ----------
+    config : Config
+        As it was asked for, before anything was resolved.
+    identity : mapping
+        What else must be equal, in plain JSON types; the fingerprint of the images above all.
+
+    Raises
+    ------
+    InputError
+        Naming the first thing that differs.
+    """
+    was = {**dict(_flat(found.info["asked"])), **found.info["identity"]}
+    now = {**dict(_flat(json.loads(json_bytes(config.to_dict())))), **identity}
+    for name, after in now.items():
+        if (before := was.get(name)) != after:
+            raise InputError(
+                f"{where}: the checkpoint was made with {name} {before!r}, now it is {after!r}; "
+                "use the same as before, or --overwrite to start over"
+            )
+    here = machine(processes)
+    for name in ("threads", "processes", "torch", "augmap", "processor"):
+        if (before := found.info["machine"].get(name)) != here[name]:
+            say(
+                f"warning: the checkpoint was made with {name} {before}, now {here[name]}: "
+                "the result will be as good, but not the same to the last bit"
+            )
+
+
+def _flat(config: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Every entry of a configuration under a name that a person can find in it."""
+    entries = [(name, value) for name, value in config.items() if name != "stages"]
+    entries.append(("stages", [stage["name"] for stage in config["stages"]]))
+    for stage in config["stages"]:
+        entries += [(f"{name} of stage {stage['name']!r}", value) for name, value in stage.items()]
+    return entries
+
+
 def capture(encoder: nn.Module, similarity: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Collect every tensor that the next step depends on."""
     tensors = {f"encoder.{k}": v for k, v in encoder.state_dict().items()}
@@ -108,15 +174,15 @@ def restore(
 ) -> None:
     """Put back what :func:`capture` collected; raises :class:`InputError` where it does not fit."""
     try:
-        encoder.load_state_dict(_under("encoder.", tensors))
-        similarity.load_state_dict(_under("similarity.", tensors))
+        encoder.load_state_dict(under("encoder.", tensors))
+        similarity.load_state_dict(under("similarity.", tensors))
     except RuntimeError as error:
         raise InputError(f"the checkpoint does not fit this encoder: {error}") from error
     if optimizer is None:
         return
     trained = {id(p) for group in optimizer.param_groups for p in group["params"]}
     for name, parameter in _named(encoder, similarity):
-        slots = _under(f"optimizer.{name}.", tensors)
+        slots = under(f"optimizer.{name}.", tensors)
         if id(parameter) in trained and slots:
             optimizer.state[parameter] = {k: _placed(v, parameter) for k, v in slots.items()}
 
@@ -126,7 +192,8 @@ def _named(encoder: nn.Module, similarity: nn.Module) -> list[tuple[str, nn.Para
     return named + [(f"similarity.{k}", p) for k, p in similarity.named_parameters()]
 
 
-def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors whose names begin with ``prefix``, without it."""
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 

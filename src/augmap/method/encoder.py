@@ -31,6 +31,7 @@ def make_encoder(
     std: Sequence[float],
     hidden: Sequence[int] = (1024,),
     norm: str | None = None,
+    on_sphere: bool = False,
     seed: int = 0,
 ) -> Encoder:
     """Encoder with freshly drawn weights; the global generators stay as they are.
@@ -46,7 +47,7 @@ def make_encoder(
         Columns of the output, d.
     mean, std : sequences of float, one a channel
         Of the pixels in [0, 1].
-    hidden, norm
+    hidden, norm, on_sphere
         Of the head, see ``Head``.
     seed : int
         The weights are a function of it.
@@ -61,7 +62,7 @@ def make_encoder(
             module = make_backbone(backbone, image_size, channels)
         else:
             module = UserBackbone(backbone, image_size, channels)
-        head = Head(module.features, dim, hidden=hidden, norm=norm)
+        head = Head(module.features, dim, hidden=hidden, norm=norm, on_sphere=on_sphere)
     name = backbone if isinstance(backbone, str) else CUSTOM
     return Encoder(module, head, mean, std, name=name, image_size=image_size)
 
@@ -147,12 +148,14 @@ class Encoder(nn.Module):
         generator: torch.Generator,
         hidden: Sequence[int],
         norm: str | None = None,
+        on_sphere: bool = False,
         std: float | None = None,
     ) -> None:
         """Put a whole new head in place; ``std`` as in ``replace_last``, the rest as in ``Head``."""
         device = self.last.weight.device
         with _seeded(generator):
-            self.head = Head(self.backbone.features, dim, hidden=hidden, norm=norm).to(device)
+            head = Head(self.backbone.features, dim, hidden=hidden, norm=norm, on_sphere=on_sphere)
+        self.head = head.to(device)
         if std is not None:
             self.replace_last(dim, generator=generator, std=std)
 
@@ -167,6 +170,12 @@ class Encoder(nn.Module):
             new.bias.copy_(old.bias[:dim])
         self.head.last = new
 
+    def scale_last(self, factor: float) -> None:
+        """Multiply the output by ``factor``."""
+        with torch.no_grad():
+            self.last.weight.mul_(factor)
+            self.last.bias.mul_(factor)
+
     def spec(self) -> dict[str, Any]:
         """What ``from_spec`` needs to build the same architecture, in plain JSON types; no weights."""
         return {
@@ -178,6 +187,7 @@ class Encoder(nn.Module):
             "features": self.backbone.features,
             "hidden": list(self.head.widths),
             "norm": self.head.norm,
+            "on_sphere": self.head.on_sphere,
             "dim": self.dim,
         }
 
@@ -199,7 +209,7 @@ class Encoder(nn.Module):
         """
         try:
             name, width = spec["backbone"], spec["features"]
-            fields = ("image_size", "channels", "mean", "std", "hidden", "norm", "dim")
+            fields = ("image_size", "channels", "mean", "std", "hidden", "norm", "on_sphere", "dim")
             options = {field: spec[field] for field in fields}
         except KeyError as error:
             raise InputError(f"the description of the encoder lacks {error}; it is damaged") from error
@@ -227,17 +237,25 @@ class Head(nn.Module):
         Widths of the hidden layers; (1024,) is the paper's head, () a single linear layer.
     norm : str, optional
         "batch" or "layer": a normalisation before each ReLU. The paper has none.
+    on_sphere : bool
+        Bring h to unit length first, so that only its direction counts.
     """
 
     def __init__(
-        self, features: int, dim: int, *, hidden: Sequence[int] = (1024,), norm: str | None = None
+        self,
+        features: int,
+        dim: int,
+        *,
+        hidden: Sequence[int] = (1024,),
+        norm: str | None = None,
+        on_sphere: bool = False,
     ) -> None:
         super().__init__()
         if norm not in NORMS:
             raise InputError(f"unknown norm {norm!r}; choose one of {', '.join(map(repr, NORMS))}")
         if not all(width > 0 for width in (*hidden, dim)):
             raise InputError(f"layers of the head need at least one column, got {(*hidden, dim)}")
-        self.widths, self.norm = tuple(hidden), norm
+        self.widths, self.norm, self.on_sphere = tuple(hidden), norm, on_sphere
         layers, columns = [], features
         for width in hidden:
             layers.append(nn.Linear(columns, width))
@@ -249,6 +267,8 @@ class Head(nn.Module):
         self.last = nn.Linear(columns, dim)
 
     def forward(self, h: Float[Tensor, "b f"]) -> Float[Tensor, "b d"]:
+        if self.on_sphere:
+            h = nn.functional.normalize(h, dim=1)
         h = self.hidden(h)
         # in bfloat16 a map that spans 500 units has steps of 2, four times the distance between neighbours
         with torch.autocast(h.device.type, enabled=False):

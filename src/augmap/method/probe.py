@@ -8,17 +8,32 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor
 
 from augmap.config import Config, Stage
-from augmap.method.edges import Edges
+from augmap.method.batchnorm import synchronise
+from augmap.method.edges import Edges, Part
 from augmap.method.encoder import Encoder
 from augmap.method.project import project
+from augmap.method.schedule import stage_batch
 from augmap.method.seeds import generator
-from augmap.method.step import contrast, make_kernel, make_optimizer, set_trained
+from augmap.method.step import make_kernel, make_optimizer, set_trained, share_temperature, stage_loss
+from augmap.neighbors import nearest
+from augmap.thumbs import make_thumbs
 
 PROBE_SECONDS = 3.0
-"""About how long a measurement may take; at least three steps are timed."""
+"""About how long a measurement may take."""
+_STEPS = (4, 1000)
+"""Least and most steps of a measurement, the first of which does not count."""
+_SAMPLE = 512
+"""Images that a projection is timed on, and thumbnails."""
+_NEIGHBORS = 2048
+"""Images whose neighbours are searched to time the search."""
+_JUDGED = 12_000
+"""Passes of one image through the network for the closing line: 2,000 images, three views, two encoders."""
+_SAVED = 2e-4
+"""Seconds an image for writing, checksums and nearest neighbours on the map; measured on two CPU cores."""
 
 
 def step_seconds(
@@ -27,11 +42,14 @@ def step_seconds(
     graph: Edges,
     config: Config,
     *,
+    fabric: Fabric,
     precision: str | None = None,
     seconds: float = PROBE_SECONDS,
     clock: Callable[[], float] = time.perf_counter,
 ) -> float:
     """Return the median seconds of a training step, views included; the encoder is not touched.
+
+    In several processes each of them takes part, and the first one's clock counts.
 
     Parameters
     ----------
@@ -39,12 +57,13 @@ def step_seconds(
         ``float32`` or ``bfloat16`` in place of the configuration's.
     """
     trial = copy.deepcopy(encoder)
-    kernel = make_kernel(stage)
-    device = next(trial.parameters()).device
-    network, kernel = set_trained(trial, stage, graph), kernel.to(device)
-    optimizer = make_optimizer(network, kernel, stage)
+    kernel = make_kernel(stage).to(fabric.device)
+    if fabric.world_size > 1:
+        synchronise(trial)
+    network = set_trained(trial, stage, graph)
+    wrapped, stepper = fabric.setup(network, make_optimizer(network, kernel, stage))
     n = len(graph.source)
-    b = min(stage.batch_size or config.batch_size, n)
+    b = stage_batch(stage, config, n, fabric.world_size)
     low = (precision or config.precision) == "bfloat16"
     random = generator(config.seed, "probe")
 
@@ -54,37 +73,62 @@ def step_seconds(
 
     times: list[float] = []
     began = last = clock()
-    for inputs in graph.pairs(batches(), slice(0, b)):
-        with torch.autocast(device.type, torch.bfloat16, enabled=low):
-            z = network(inputs)
-        contrast(z.unflatten(0, (2, -1)), kernel, stage).backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+    for inputs, places in graph.pairs(batches(), Part(fabric.global_rank, fabric.world_size)):
+        with torch.autocast(fabric.device.type, torch.bfloat16, enabled=low):
+            z = wrapped(inputs)
+        fabric.backward(stage_loss(z, places, kernel, stage))
+        share_temperature(kernel)
+        stepper.step()
+        stepper.zero_grad()
+        if fabric.device.type == "cuda":
+            torch.cuda.synchronize(fabric.device)
         now = clock()
         times.append(now - last)
         last = now
-        if len(times) >= 4 and now - began > seconds:
+        enough = len(times) >= _STEPS[0] and (now - began > seconds or len(times) >= _STEPS[1])
+        if fabric.broadcast(enough):
             break
-        if len(times) >= 1000:
-            break
-    return float(np.median(times[1:]))  # the first step allocates and compiles
+    return fabric.broadcast(float(np.median(times[1:])))  # the first step allocates and compiles
 
 
-def faster_precision(encoder: Encoder, stage: Stage, graph: Edges, config: Config) -> str:
+def faster_precision(encoder: Encoder, stage: Stage, graph: Edges, config: Config, fabric: Fabric) -> str:
     """Return ``bfloat16`` where a step is at least 5 % faster with it than with ``float32``."""
-    wide = step_seconds(encoder, stage, graph, config, precision="float32", seconds=PROBE_SECONDS / 2)
-    low = step_seconds(encoder, stage, graph, config, precision="bfloat16", seconds=PROBE_SECONDS / 2)
+    wide, low = (
+        step_seconds(encoder, stage, graph, config, fabric=fabric, precision=p, seconds=PROBE_SECONDS / 2)
+        for p in ("float32", "bfloat16")
+    )
     return "bfloat16" if low < 0.95 * wide else "float32"
 
 
-def projection_seconds(
-    encoder: Encoder, pixels: np.ndarray, device: torch.device, *, at_most: int = 512
-) -> float:
+def projection_seconds(encoder: Encoder, pixels: np.ndarray, device: torch.device) -> float:
     """Return about how long it takes to project all images."""
-    sample = np.array(pixels[:at_most])
+    sample = np.array(pixels[:_SAMPLE])
     project(encoder, sample[:64], device=device)
+    return _timed(lambda: project(encoder, sample, device=device)) / len(sample) * len(pixels)
+
+
+def graph_seconds(projection: float, n: int, features: int, neighbors: int) -> float:
+    """Return about how long it takes to make a graph of nearest neighbours, from that of a projection."""
+    m = min(n, _NEIGHBORS)
+    points = np.random.default_rng(0).standard_normal((m, features), np.float32)
+    k = min(neighbors, m - 1)
+    return 2 * projection + _timed(lambda: nearest(points, k, metric="cosine")) * (n / m) ** 2
+
+
+def finish_seconds(projection: float, pixels: np.ndarray, *, settle: bool) -> float:
+    """Return about how long everything after training takes, until the map is saved.
+
+    Statistics, projection, thumbnails, the closing line and writing; what can be measured on a sample is.
+    """
+    n = len(pixels)
+    sample = np.array(pixels[:_SAMPLE])
+    spread = np.random.default_rng(0).standard_normal((len(sample), 2))
+    thumbs = _timed(lambda: make_thumbs(sample, spread)) / len(sample)
+    passes = n + (min(n, 10_000) if settle else 0) + min(6 * n, _JUDGED)
+    return projection / n * passes + (thumbs + _SAVED) * n
+
+
+def _timed(work: Callable[[], object]) -> float:
     began = time.perf_counter()
-    project(encoder, sample, device=device)
-    return (time.perf_counter() - began) / len(sample) * len(pixels)
+    work()
+    return time.perf_counter() - began

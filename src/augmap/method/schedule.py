@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import math
 
-from augmap.config import Stage
+from augmap.config import Config, Stage
 
 
 def steps_per_epoch(n: int, batch: int, *, keep_short: bool = False) -> float:
     """Return the steps that see every image once; a fraction where permutations are carried across epochs."""
     return float(math.ceil(n / batch)) if keep_short else n / batch
+
+
+def stage_batch(stage: Stage, config: Config, n: int, processes: int = 1) -> int:
+    """Return the images a step of a stage: at most all ``n``, and equally many for each process."""
+    batch = min(stage.batch_size or config.batch_size, n)
+    return max(batch - batch % processes, processes)
 
 
 def stage_steps(stage: Stage, per_epoch: float) -> int:
@@ -48,6 +54,13 @@ def learning_rate(stage: Stage, step: int, steps: int, per_epoch: float, batch: 
     if unit < warmup:
         return peak * min(1.0, (unit + 1) / warmup)
     return peak / 2 * (1 + math.cos(math.pi * (unit - warmup) / (units - warmup + 1)))
+
+
+def log_temperature(stage: Stage, step: int, steps: int) -> float:
+    """Return log T at this step: it moves in a straight line from ``temperature`` to ``end_temperature``."""
+    start = math.log(stage.temperature)
+    end = start if stage.end_temperature is None else math.log(stage.end_temperature)
+    return start + (end - start) * step / max(1, steps - 1)
 
 
 def columns(stage: Stage, step: int, steps: int) -> int:

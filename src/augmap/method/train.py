@@ -13,7 +13,7 @@ https://arxiv.org/abs/2210.09879
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,19 +23,33 @@ from torch import Tensor
 from augmap.config import Config, Stage
 from augmap.method import checkpoint
 from augmap.method.batchnorm import synchronise, unsynchronise
-from augmap.method.checkpoint import Checkpoint
-from augmap.method.edges import Edges
+from augmap.method.checkpoint import Checkpoint, under
+from augmap.method.edges import Edges, Part
 from augmap.method.encoder import Encoder
 from augmap.method.order import Order
-from augmap.method.plan import Planner
+from augmap.method.plan import Planner, lay_out
 from augmap.method.probe import step_seconds
-from augmap.method.schedule import columns, learning_rate, stage_steps, steps_per_epoch
+from augmap.method.schedule import (
+    columns,
+    learning_rate,
+    log_temperature,
+    stage_batch,
+    stage_steps,
+    steps_per_epoch,
+)
 from augmap.method.seeds import generator
-from augmap.method.step import contrast, make_kernel, make_optimizer, set_rate, set_trained, share_temperature
+from augmap.method.step import (
+    make_kernel,
+    make_optimizer,
+    set_rate,
+    set_trained,
+    share_temperature,
+    stage_loss,
+)
 from augmap.method.watch import Span, StageWatch, Watch
 
-MakeEdges = Callable[[Stage, Encoder, Tensor | None], Edges]
-"""Makes the graph of a stage; the tensor is the table of neighbours that a checkpoint kept."""
+MakeEdges = Callable[[Stage, Encoder, Mapping[str, Tensor] | None], Edges]
+"""Makes the graph of a stage, or makes it again from what a checkpoint kept of it."""
 
 
 @dataclass(eq=False)
@@ -89,14 +103,17 @@ def train(
         if resumed is None:
             renew(encoder, stage, generator(config.seed, "layer", number))
         encoder.to(fabric.device, memory_format=torch.channels_last)
-        graph = edges(stage, encoder, None if resumed is None else resumed.tensors.get("edges.neighbors"))
-        n, batch = len(graph.source), min(stage.batch_size or config.batch_size, len(graph.source))
+        graph = edges(stage, encoder, None if resumed is None else under("edges.", resumed.tensors))
+        n = len(graph.source)
+        batch = stage_batch(stage, config, n, fabric.world_size)
         per_epoch = steps_per_epoch(n, batch, keep_short=config.keep_short_batch)
-        if stage.share is not None:
-            assert planner is not None, "a stage with a share needs a planner"
-            seconds = fabric.broadcast(step_seconds(encoder, stage, graph, config))
-            stage = fabric.broadcast(planner.lay_out(tuple(run.stages), number, seconds, per_epoch))
-        deadline = planner.deadline(tuple(run.stages), number) if planner and config.budget else None
+        deadline = None
+        if planner is not None:
+            if stage.share is not None:
+                seconds = step_seconds(encoder, stage, graph, config, fabric=fabric)
+                stage = lay_out(planner, run.stages, number, seconds, per_epoch, fabric)
+            deadline = planner.deadline(run.stages, number, run.step)
+        assert stage.share is None, "a stage with a share needs a planner"
         run.stages[number], run.number = stage, number
         span = Span(
             stage=stage,
@@ -109,7 +126,9 @@ def train(
             losses=run.losses,
             deadline=deadline,
         )
-        done = _train_stage(run, config, graph, fabric, StageWatch(watch, span), span)
+        done = _train_stage(run, config, graph, fabric, watch, span)
+        if graph.unit != 1:
+            encoder.scale_last(graph.unit)
         if stage.end_dim is not None:
             encoder.keep_columns(stage.end_dim)
         if done < span.steps:
@@ -118,9 +137,7 @@ def train(
     return tuple(run.stages)
 
 
-def _train_stage(
-    run: Run, config: Config, graph: Edges, fabric: Fabric, watch: StageWatch, span: Span
-) -> int:
+def _train_stage(run: Run, config: Config, graph: Edges, fabric: Fabric, watch: Watch, span: Span) -> int:
     """Run one stage from ``span.start`` on; return the number of steps that are done in the end."""
     encoder, stage = run.encoder, span.stage
     similarity = make_kernel(stage).to(fabric.device)
@@ -134,13 +151,10 @@ def _train_stage(
     def keep(done: int, losses: Sequence[float]) -> None:
         run.step, run.losses = done, losses
         tensors = checkpoint.capture(encoder, similarity, optimizer)
-        table = getattr(graph, "neighbors", None)
-        run.keep(run, tensors if table is None else {**tensors, "edges.neighbors": table})
+        run.keep(run, tensors | {f"edges.{name}": tensor for name, tensor in graph.kept.items()})
 
-    watch.watch.keep = keep
+    look = StageWatch(watch, span, keep)
     wrapped, stepper = fabric.setup(network, optimizer)
-    share = span.batch // fabric.world_size
-    part = slice(fabric.global_rank * share, (fabric.global_rank + 1) * share)
     order = Order(
         len(graph.source), span.batch, seed=config.seed, stage=span.number, keep_short=config.keep_short_batch
     )
@@ -148,29 +162,28 @@ def _train_stage(
 
     def batches() -> Iterator[tuple[Tensor, torch.Generator]]:
         for step in range(span.start, span.steps):
-            batch = order.batch(step)
-            yield (
-                batch[: len(batch) // fabric.world_size * fabric.world_size],
-                generator(config.seed, "views", span.number, step),
-            )
+            yield order.batch(step), generator(config.seed, "views", span.number, step)
 
-    for step, inputs in enumerate(graph.pairs(batches(), part), span.start):  # (2b, c, s, s)
+    part = Part(fabric.global_rank, fabric.world_size)
+    for step, (inputs, places) in enumerate(graph.pairs(batches(), part), span.start):  # (2b, c, s, s)
         rate = learning_rate(stage, step, total, span.per_epoch, span.batch)
         set_rate(optimizer, rate)
+        if stage.end_temperature is not None:
+            similarity.log_temperature = log_temperature(stage, step, total)
         with torch.autocast(fabric.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
             z = wrapped(inputs)[:, : columns(stage, step, total)]  # (2b, d)
-        loss = contrast(z.unflatten(0, (2, -1)), similarity, stage, fabric)
+        loss = stage_loss(z, places, similarity, stage)
         fabric.backward(loss)
-        share_temperature(similarity, fabric)
+        share_temperature(similarity)
         if stage.clip_norm is not None:
             fabric.clip_gradients(wrapped, stepper, max_norm=stage.clip_norm)
         stepper.step()
         stepper.zero_grad()
-        if watch.after(step, loss, rate):
+        if look.after(step, loss, rate):
             break
     if fabric.world_size > 1:
         unsynchronise(encoder)
-    return watch.done
+    return look.done
 
 
 def renew(encoder: Encoder, stage: Stage, random: torch.Generator) -> None:
@@ -179,5 +192,10 @@ def renew(encoder: Encoder, stage: Stage, random: torch.Generator) -> None:
         encoder.replace_last(stage.dim, std=stage.new_layer_std, generator=random)
     elif stage.new_layer == "head":
         encoder.replace_head(
-            stage.dim, hidden=stage.hidden, norm=stage.norm, std=stage.new_layer_std, generator=random
+            stage.dim,
+            hidden=stage.hidden,
+            norm=stage.norm,
+            on_sphere=stage.on_sphere,
+            std=stage.new_layer_std,
+            generator=random,
         )
