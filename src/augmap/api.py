@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:  # torch is imported when it is needed: loading and showing a 
 
     from augmap.method.augment import Augmentation, UserTransform
     from augmap.method.watch import Listener
+    from augmap.settings import Settings
 
 SMALL = 2000
 """Images below which a map is announced as rough."""
@@ -40,7 +42,7 @@ def fit(
     epochs: Sequence[float] | None = None,
     preset: str | None = None,
     config: Config | str | Path | None = None,
-    dim: int = 2,
+    dim: int | None = None,
     image_size: int | None = None,
     augment: str | Augmentation | UserTransform | Callable | None = None,
     backbone: str | nn.Module | None = None,
@@ -85,7 +87,7 @@ def fit(
     config : Config or path, optional
         Everything at once, or a TOML file of it; then no other setting of the method may be given.
     dim : int
-        Dimension of the map.
+        Dimension of the map: 2, or that of the map to start from, where it is not given.
     image_size : int, optional
         Edge in pixels that the images are brought to; by default chosen from the data.
     augment : str, Augmentation or callable, optional
@@ -103,7 +105,8 @@ def fit(
     labels, only_split, exclude, strict, max_pixels, cache
         See :func:`augmap.images.open.open_images`. Labels colour and judge the map; training never sees them.
     init : path or ImageMap, optional
-        Start from this map's encoder and turn the new map onto the old one.
+        Start from this map's encoder and turn the new map onto the old one. Without ``preset`` everything
+        learns on at a small rate and the images that are in both keep their places, roughly.
     listeners : sequence of callables
         Called with a :class:`~augmap.method.watch.Report` after each step.
     say : callable
@@ -129,32 +132,29 @@ def fit(
         device=device, devices=devices, nodes=nodes, threads=threads, checkpoint_every=checkpoint_every
     )
     output = Path(output) if output is not None else None
-    _check_output(output, resume, overwrite)
-    start_from = load(init) if isinstance(init, str | Path) else init
     from augmap.method.launch import Task, launch, pick_device
     from augmap.settings import settle
 
-    settings = settle(
-        config,
-        start=start_from,
-        budget=budget,
-        device=pick_device(device),
-        epochs=epochs,
-        preset=preset,
-        dim=dim,
-        seed=seed,
-        augment=augment,
-        backbone=backbone,
-        batch_size=batch_size,
-        precision=precision,
-    )
-    config = settings.config
-    opened = images
-    if not isinstance(images, ImageSet):
-        opened = open_images(
+    with _place(output, resume=resume, overwrite=overwrite):
+        start_from = _start_from(init)
+        settings = settle(
+            config,
+            start=start_from,
+            budget=budget,
+            device=pick_device(device),
+            epochs=epochs,
+            preset=preset,
+            dim=dim,
+            seed=seed,
+            augment=augment,
+            backbone=backbone,
+            batch_size=batch_size,
+            precision=precision,
+        )
+        opened = _open(
             images,
+            start_from.preprocessing if start_from else None,
             image_size=image_size,
-            preprocessing=start_from.preprocessing if start_from else None,
             labels=labels,
             only_split=only_split,
             exclude=exclude,
@@ -163,10 +163,13 @@ def fit(
             progress=progress("reading images") if progress else None,
             **({} if max_pixels is None else {"max_pixels": max_pixels}),
         )
+        if len(opened) < 2:
+            raise InputError(f"{opened.source}: a map needs at least 2 images, found {len(opened)}")
+    config = settings.config
+    if output is not None and overwrite:
+        disk.remove_checkpoint(output)
     for note in opened.notes:
         say(note)
-    if len(opened) < 2:
-        raise InputError(f"{opened.source}: a map needs at least 2 images, found {len(opened)}")
     if len(opened) < SMALL:
         say(f"{len(opened):,} images are few: below about {SMALL:,} expect a rough map")
     if config.budget is not None:
@@ -183,6 +186,7 @@ def fit(
         "budget": config.budget,
         "stages": hashlib.sha256(repr(config.stages).encode()).hexdigest()[:16],
         "batch_size": config.batch_size,
+        "init": config.init,
     }
     outcome = launch(
         Task(
@@ -220,18 +224,20 @@ def fit(
     if start_from is not None:
         from augmap.method.align import align
 
-        align(result, start_from)
+        shared = align(result, start_from)
+        turned = "turned onto their places" if shared > result.dim else "too few to turn the map by"
+        say(f"{shared:,} of {result.n:,} images are on the map to start from, {turned}")
     result.thumbs = make_thumbs(
         opened.pixels, result.positions, progress=progress("thumbnails") if progress else None
     )
     result.embedder = embedder(result, settings.module, device)
-    from augmap.quality import quality
-
-    result.info["quality"] = quality(result, opened.pixels, settings.augmentation, settings.module)
     result.info["seconds"] = round(time.monotonic() - started, 2)
     if output is not None:
-        result.save(output, overwrite=True)
-        disk.remove_checkpoint(output)
+        _save(result, output)
+    result.info["quality"] = _quality(result, opened.pixels, settings, pick_device(device), say)
+    result.info["seconds"] = round(time.monotonic() - started, 2)
+    if output is not None:
+        disk.update(output, {}, {"info": result.info})
     return result
 
 
@@ -283,8 +289,13 @@ def _embed(
         raise InputError(
             "this map was made with a backbone of your own: read it with augmap.load(path, backbone=module)"
         )
-    encoder = from_weights(weights, backbone)
-    opened = images if isinstance(images, ImageSet) else open_images(images, preprocessing=preprocessing)
+    opened = _open(images, preprocessing)
+    try:
+        encoder = from_weights(weights, backbone)
+    except InputError:
+        raise
+    except (AttributeError, TypeError, ValueError) as error:  # the description was edited by hand
+        raise InputError(f"the map's encoder cannot be built ({error}); copy the map again") from error
     positions, features = project(encoder, opened.pixels, device=torch.device(pick_device(device)))
     return ImageMap(
         positions=positions,
@@ -298,27 +309,81 @@ def _embed(
     )
 
 
-def _check_output(output: Path | None, resume: bool, overwrite: bool) -> None:
+def _open(images: Any, preprocessing: Preprocessing | None, **options: Any) -> ImageSet:
+    """Open images, or see that an open set is what an encoder was made for."""
+    if not isinstance(images, ImageSet):
+        return open_images(images, preprocessing=preprocessing, **options)
+    if preprocessing is not None and images.preprocessing != preprocessing:
+        asked, given = ((p.image_size, p.channels) for p in (preprocessing, images.preprocessing))
+        raise InputError(
+            f"{images.source}: opened at {given[0]} px with {given[1]} channels, the map takes {asked[0]} px "
+            f"with {asked[1]}; give the folder or array itself, or open it with the map's preprocessing"
+        )
+    return images
+
+
+def _start_from(init: Any) -> ImageMap | None:
+    if init is None or isinstance(init, ImageMap):
+        return init
+    if isinstance(init, str | Path):
+        return ImageMap.load(init)
+    raise InputError(f"init must be a map or its folder, got {type(init).__name__}")
+
+
+def _save(result: ImageMap, output: Path) -> None:
+    """Save a map that took long to make; where that fails, its checkpoint stays."""
+    try:
+        result.save(output, overwrite=True)
+    except InputError as error:
+        if (output / disk.CHECKPOINT).is_dir():
+            raise InputError(f"{error}; training is not lost: go on with --resume") from error
+        raise
+    disk.remove_checkpoint(output)
+
+
+def _quality(
+    result: ImageMap, pixels: np.ndarray, settings: Settings, device: str, say: Say
+) -> dict[str, Any] | None:
+    """Measure the map; whatever happens there, it is no reason to lose the map."""
+    from augmap.quality import quality
+
+    try:
+        return quality(result, pixels, settings.augmentation, settings.module, device)
+    except Exception as error:  # also what a transform or a module of the user's may raise
+        say(f"warning: the map could not be judged ({error!r}); it is complete")
+        return None
+
+
+@contextlib.contextmanager
+def _place(output: Path | None, *, resume: bool, overwrite: bool) -> Iterator[None]:
+    """See that a map can be written there; a user's mistake in what follows leaves nothing behind."""
     if output is None:
         if resume:
             raise InputError("resume=True needs the output that holds the checkpoint")
+        yield
         return
     if resume and overwrite:
         raise InputError("give --resume or --overwrite, not both")
-    if output.is_file():
+    if output.exists() and not output.is_dir():
         raise InputError(f"{output}: is a file; a map is a folder, choose another name")
-    unfinished = (output / disk.CHECKPOINT).is_dir()
-    if disk.is_map(output) and not (overwrite or (resume and unfinished)):
+    finished, unfinished = disk.is_map(output), (output / disk.CHECKPOINT).is_dir()
+    if finished and not (overwrite or (resume and unfinished)):
         how = "it is finished: nothing to resume" if resume else "give --overwrite to replace it"
         raise InputError(f"{output}: there is a map already; {how}")
-    if not disk.is_map(output) and unfinished and not (resume or overwrite):
+    if not finished and unfinished and not (resume or overwrite):
         raise InputError(
             f"{output}: an interrupted run is there; go on with --resume, or give --overwrite to start over"
         )
-    if not disk.is_map(output) and not unfinished and output.is_dir() and any(output.iterdir()):
+    if disk.is_foreign(output):
         raise InputError(f"{output}: exists and is not a map; choose another name")
+    new = not output.exists()
     disk.make_folder(output)
-    disk.write_atomic(output / ".writable", b"")
-    (output / ".writable").unlink()
-    if overwrite:
-        disk.remove_checkpoint(output)
+    try:
+        disk.write_atomic(output / ".writable", b"")
+        (output / ".writable").unlink()
+        yield
+    except BaseException:
+        if new:
+            with contextlib.suppress(OSError):
+                output.rmdir()  # which leaves alone what is not empty
+        raise

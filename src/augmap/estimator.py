@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from augmap.api import embedder, fit
+from augmap.api import fit
 from augmap.errors import InputError
 
 if TYPE_CHECKING:
@@ -23,8 +24,9 @@ class TSimCNE(TransformerMixin, BaseEstimator):
     ----------
     budget, epochs, preset, config, dim, image_size, augment, backbone, batch_size, precision, device, devices
         See :func:`augmap.fit`. Without any, the preset ``quick`` and its default budget.
-    random_state : int
-        Seed of everything random.
+    random_state : int, RandomState or None
+        Seed of everything random. A generator gives one with each fit, None a new one;
+        ``map_.config.seed`` says which.
 
     Attributes
     ----------
@@ -51,7 +53,7 @@ class TSimCNE(TransformerMixin, BaseEstimator):
         epochs: Sequence[float] | None = None,
         preset: str | None = None,
         config: Any = None,
-        dim: int = 2,
+        dim: int | None = None,
         image_size: int | None = None,
         augment: Any = None,
         backbone: Any = None,
@@ -59,7 +61,7 @@ class TSimCNE(TransformerMixin, BaseEstimator):
         precision: str | None = None,
         device: str = "auto",
         devices: int = 1,
-        random_state: int = 0,
+        random_state: int | np.random.RandomState | None = 0,
     ) -> None:
         self.budget = budget
         self.epochs = epochs
@@ -83,17 +85,28 @@ class TSimCNE(TransformerMixin, BaseEstimator):
         X : array of shape (n, h, w[, c]), folder, paths, torch or Hugging Face data set
             Whatever :func:`augmap.fit` takes.
         """
+        return self._fit(X)
+
+    def _fit(self, X: Any, **options: Any) -> TSimCNE:
         settings = self.get_params(deep=False)
         seed = settings.pop("random_state")
-        self.map_ = fit(X, seed=seed, **settings)
+        if seed is None or isinstance(seed, np.random.RandomState):
+            seed = int(check_random_state(seed).randint(2**31 - 1))
+        self.map_ = fit(X, seed=seed, **settings, **options)
         self.embedding_ = self.map_.positions
         p = self.map_.preprocessing
         self.n_features_in_ = p.image_size**2 * p.channels
         return self
 
     def fit_transform(self, X: Any, y: Any = None) -> np.ndarray:
-        """Train on images and return their positions, (n, dim) float32."""
-        return self.fit(X).embedding_
+        """Train on images and return their positions, (n, dim) float32.
+
+        Raises
+        ------
+        InputError
+            An image cannot be read: a row would be missing. ``fit`` skips such images.
+        """
+        return self._fit(X, strict=True).embedding_
 
     def transform(self, X: Any) -> np.ndarray:
         """Return the positions of images on the map that was fitted, (n, dim) float32.
@@ -124,12 +137,3 @@ class TSimCNE(TransformerMixin, BaseEstimator):
         """Save the map; see :meth:`augmap.ImageMap.save`."""
         check_is_fitted(self, "map_")
         return self.map_.save(path)
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if "map_" in state:
-            self.map_.embedder = embedder(self.map_, _module(self.backbone), self.device)
-
-
-def _module(backbone: Any) -> Any:
-    return None if backbone is None or isinstance(backbone, str) else backbone

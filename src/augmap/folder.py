@@ -1,7 +1,9 @@
 """A map on disk: files that are written whole or not at all, and the record that vouches for them.
 
-``map.json`` is written last and holds size and SHA-256 of every other file. A folder without it is not
-a map yet; a file that differs from its entry is damaged. Nothing in the folder is ever executed.
+``map.json`` holds size and SHA-256 of every other file; a file that differs from its entry is damaged, and
+nothing in the folder is ever executed. A new map is first written whole to ``.incoming/`` inside the folder,
+its ``map.json`` last. From that moment on it *is* the map: readers look there first, and moving its files up
+is housekeeping that whoever writes next finishes. So at no moment is there neither the old nor the new map.
 """
 
 from __future__ import annotations
@@ -9,12 +11,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import secrets
 import shutil
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
+
+import numpy as np
 
 from augmap.errors import DamagedMapError, InputError
 
@@ -54,63 +59,82 @@ def make_folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(f"{path}: cannot create this folder ({error.strerror})") from error
+        raise InputError(
+            f"{path}: cannot create this folder ({error.strerror}); choose another place"
+        ) from error
     return path
 
 
 def is_map(path: Path) -> bool:
     """Whether the folder holds a finished map."""
-    return (Path(path) / RECORD).is_file()
+    return any(_is_file(Path(path) / name) for name in (RECORD, f"{_INCOMING}/{RECORD}"))
+
+
+def is_foreign(path: Path) -> bool:
+    """Whether there is something that is neither a map nor the beginnings of one."""
+    path = Path(path)
+    if is_map(path) or not path.exists():
+        return False
+    if not path.is_dir():
+        return True
+    there = [p.name for p in path.iterdir() if not p.name.startswith(".")]
+    return bool(there) and CHECKPOINT not in there
 
 
 def commit(folder: Path, files: Mapping[str, bytes], record: Mapping[str, Any]) -> None:
-    """Make ``folder`` a map of exactly these files; ``map.json`` comes last.
+    """Make ``folder`` a map of exactly these files.
 
-    Everything is first written whole to a folder inside, so a full disk leaves an earlier map as it was.
+    A full disk, or an end at any moment, leaves an earlier map as it was or the new one complete.
+
+    Raises
+    ------
+    InputError
+        The disk is full, or the place may not be written.
     """
     folder = make_folder(Path(folder))
+    _finish(folder)
     incoming = folder / _INCOMING
     shutil.rmtree(incoming, ignore_errors=True)
+    entries = {name: _entry(data) for name, data in files.items()}
+    whole = json_bytes({**record, "format_version": FORMAT_VERSION, "files": entries})
     try:
         for name, data in files.items():
             make_folder((incoming / name).parent)
             write_atomic(incoming / name, data)
-        entries = {name: _entry(data) for name, data in files.items()}
-        whole = json_bytes({"format_version": FORMAT_VERSION, **record, "files": entries})
+        for place in {(incoming / name).parent for name in files}:
+            _sync(place)
         write_atomic(incoming / RECORD, whole)
-        old = _listed(folder)
-        (folder / RECORD).unlink(missing_ok=True)
-        for name in old - files.keys():
-            (folder / name).unlink(missing_ok=True)
-        for name in files:
-            make_folder((folder / name).parent)
-            (incoming / name).replace(folder / name)
-        (incoming / RECORD).replace(folder / RECORD)
-        _sync(folder)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot write the map ({error.strerror})") from error
-    finally:
+    except BaseException:
         shutil.rmtree(incoming, ignore_errors=True)
+        raise
+    _finish(folder)
 
 
 def update(folder: Path, files: Mapping[str, bytes], changes: Mapping[str, Any] | None = None) -> None:
     """Add or replace files of a finished map, and top-level entries of its record.
 
-    Between the two writes of the record either content of a replaced file is valid, so the map can be
-    read whenever this is interrupted.
+    New files are written before the record names them. Where files are replaced, the record first admits
+    both contents, so the map can be read whenever this is interrupted.
     """
     folder = Path(folder)
     record = {**read_record(folder), **(changes or {})}
+    _finish(folder)
     entries = record["files"]
-    both = dict(entries)
-    for name, data in files.items():
-        both[name] = {**_entry(data), "before": entries.get(name)}
-    write_atomic(folder / RECORD, json_bytes({**record, "files": both}))
-    for name, data in files.items():
-        make_folder((folder / name).parent)
-        write_atomic(folder / name, data)
-    entries = {**entries, **{name: _entry(data) for name, data in files.items()}}
-    write_atomic(folder / RECORD, json_bytes({**record, "files": entries}))
+    fresh = {name: _entry(data) for name, data in files.items()}
+    replaced = [name for name in files if name in entries]
+
+    def write(names: list[str]) -> None:
+        for name in names:
+            make_folder(_inside(folder, name).parent)
+            write_atomic(folder / name, files[name])
+
+    write([name for name in files if name not in entries])
+    if replaced:
+        both = {name: {**fresh[name], "before": _bare(entries[name])} for name in replaced}
+        write_atomic(folder / RECORD, json_bytes({**record, "files": {**entries, **both}}))
+        write(replaced)
+    write_atomic(folder / RECORD, json_bytes({**record, "files": {**entries, **fresh}}))
+    _sync(folder)
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -126,25 +150,17 @@ def read_record(folder: Path) -> dict[str, Any]:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such map; give the folder that augmap fit wrote")
-    if not is_map(folder):
-        if (folder / CHECKPOINT).is_dir():
-            raise InputError(f"{folder}: this map is not finished; go on with augmap fit ... --resume")
-        raise InputError(f"{folder}: not a map, it has no {RECORD}")
-    try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        version, files = record["format_version"], record["files"]
-    except OSError as error:
-        raise InputError(f"{folder / RECORD}: cannot be read ({error.strerror})") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise DamagedMapError(f"{folder / RECORD}: damaged ({error}); copy the map again") from error
-    if not isinstance(version, int) or not isinstance(files, dict):
-        raise DamagedMapError(f"{folder / RECORD}: damaged; copy the map again")
-    if version > FORMAT_VERSION:
-        raise InputError(
-            f"{folder}: written in format {version} by augmap {record.get('augmap', '?')}; "
-            f"this program reads up to format {FORMAT_VERSION}: update augmap"
-        )
-    return record
+    for path in (folder / _INCOMING / RECORD, folder / RECORD):
+        try:
+            data = path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+        return _parse(data, path)
+    if (folder / CHECKPOINT).is_dir():
+        raise InputError(f"{folder}: this map is not finished; go on with augmap fit ... --resume")
+    raise InputError(f"{folder}: not a map, it has no {RECORD}; give the folder that augmap fit wrote")
 
 
 def read_file(folder: Path, name: str, record: Mapping[str, Any]) -> bytes:
@@ -155,23 +171,27 @@ def read_file(folder: Path, name: str, record: Mapping[str, Any]) -> bytes:
     DamagedMapError
         The file is missing, cut short, or differs from what was written.
     """
-    path, entry = Path(folder) / name, record["files"].get(name)
+    folder, entry = Path(folder), record["files"].get(name)
     if entry is None:
-        raise InputError(f"{folder}: this map has no {name}")
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DamagedMapError(f"{path}: cannot be read ({error.strerror}); copy the map again") from error
-    found = _entry(data)
-    for valid in (entry, entry.get("before") or {}):
-        if found["sha256"] == valid.get("sha256"):
+        raise DamagedMapError(f"{folder}: this map has no {name}; copy the map again")
+    valid = {entry["sha256"], (entry.get("before") or entry)["sha256"]}
+    path, problem = folder / name, ""
+    for place in (path, folder / _INCOMING / name):
+        try:
+            data = place.read_bytes()
+        except OSError as error:
+            problem = problem or f"cannot be read ({error.strerror}); copy the map again"
+            continue
+        found = _entry(data)
+        if found["sha256"] in valid:
             return data
-    if found["size"] != entry.get("size"):
-        raise DamagedMapError(
-            f"{path}: {entry.get('size')} bytes expected, {found['size']} found; "
-            "the file is damaged: copy the map again"
-        )
-    raise DamagedMapError(f"{path}: changed since the map was written; copy the map again or refit it")
+        if found["size"] != entry["size"]:
+            problem = problem or (
+                f"{entry['size']} bytes expected, {found['size']} found; "
+                "the file is damaged: copy the map again"
+            )
+        problem = problem or "changed since the map was written; copy the map again or refit it"
+    raise DamagedMapError(f"{path}: {problem}")
 
 
 def remove_checkpoint(folder: Path) -> None:
@@ -179,25 +199,122 @@ def remove_checkpoint(folder: Path) -> None:
     shutil.rmtree(Path(folder) / CHECKPOINT, ignore_errors=True)
 
 
-def json_bytes(value: Any) -> bytes:
-    """Return readable JSON; NaN and infinities are refused, since JSON has none."""
-    return (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode(
-        "utf-8", "surrogatepass"
-    )
+def json_bytes(value: Any, *, indent: int | None = 1) -> bytes:
+    """Return readable JSON. It has no NaN and no infinity: they become null; numpy's numbers are numbers."""
+    value = _plain(value)
+    try:
+        return (json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    except UnicodeEncodeError:  # a path with bytes that are no UTF-8
+        return (json.dumps(value, indent=indent, allow_nan=False) + "\n").encode()
+
+
+def _finish(folder: Path) -> None:
+    """Move a map that lies complete in ``.incoming`` up to its place; nothing to do where there is none."""
+    incoming = folder / _INCOMING
+    if not _is_file(incoming / RECORD):
+        return
+    new = _parse((incoming / RECORD).read_bytes(), incoming / RECORD)["files"]
+    try:
+        old = _parse((folder / RECORD).read_bytes(), folder / RECORD)["files"]
+    except (OSError, InputError):  # there is none, or it is damaged: then its files stay
+        old = {}
+    try:
+        for name in new:
+            if _is_file(incoming / name):
+                make_folder(_inside(folder, name).parent)
+                (incoming / name).replace(folder / name)
+        (incoming / RECORD).replace(folder / RECORD)
+        _sync(folder)
+        for name in old.keys() - new.keys():
+            if _is_file(folder / name):
+                _inside(folder, name).unlink()
+    except OSError as error:
+        raise InputError(
+            f"{folder}: the map lies complete in {_INCOMING}/, but cannot be moved up ({error.strerror})"
+        ) from error
+    shutil.rmtree(incoming, ignore_errors=True)
+
+
+def _parse(data: bytes, path: Path) -> dict[str, Any]:
+    """Read a record, and see that what everybody relies on has the right types."""
+    try:
+        record = json.loads(data, parse_constant=_no_constant)
+        version, files = record["format_version"], record["files"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        reason = f"no entry {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
+        raise DamagedMapError(f"{path}: damaged ({reason}); copy the map again") from error
+    if type(version) is int and version > FORMAT_VERSION:
+        raise InputError(
+            f"{path.parent}: written in format {version} by augmap {record.get('augmap', '?')}; "
+            f"this program reads up to format {FORMAT_VERSION}: update augmap"
+        )
+    strange = None
+    if type(version) is not int or version < 1:
+        strange = f"format_version is {version!r}"
+    elif not isinstance(files, dict):
+        strange = f"files is {files!r}"
+    elif any(type(record.get(key, 0)) is not int for key in ("n", "dim")):
+        strange = f"n is {record.get('n')!r}, dim {record.get('dim')!r}"
+    else:
+        for name, entry in files.items():
+            if not _is_name(name):
+                strange = f"it names {name!r}, which is no file of a map"
+            elif not _is_entry(entry) or not _is_entry(entry.get("before") or entry):
+                strange = f"the entry of {name!r} is {entry!r}"
+    if strange:
+        raise DamagedMapError(f"{path}: damaged ({strange[:200]}); copy the map again")
+    return record
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _is_name(name: str) -> bool:
+    """Whether a name in a record stays inside the folder, on any system."""
+    parts = PurePosixPath(name).parts
+    inside = bool(parts) and ".." not in parts and not name.startswith("/")
+    windows = "\\" in name or PureWindowsPath(name).drive or "\0" in name
+    return inside and not windows and parts[0] not in (RECORD, CHECKPOINT, _INCOMING)
+
+
+def _is_entry(entry: Any) -> bool:
+    return isinstance(entry, dict) and type(entry.get("size")) is int and isinstance(entry.get("sha256"), str)
+
+
+def _bare(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: entry[key] for key in ("size", "sha256")}
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """Return the path of a file to be written or removed; a folder that is a link may lead elsewhere."""
+    path = folder / name
+    if not _is_name(name) or not path.parent.resolve().is_relative_to(folder.resolve()):
+        raise InputError(f"{path}: lies outside the map's folder; remove the link")
+    return path
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # no permission to look
+        return False
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, np.generic | np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return str(value) if isinstance(value, Path) else value
 
 
 def _entry(data: bytes) -> dict[str, Any]:
     return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-
-
-def _listed(folder: Path) -> set[str]:
-    """Names that an earlier record lists, where one can be read; only those may be removed."""
-    try:
-        files = read_record(folder)["files"]
-    except InputError:
-        return set()
-    root = folder.resolve()
-    return {name for name in files if (folder / name).resolve().is_relative_to(root)}
 
 
 def _sync(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
@@ -18,7 +18,7 @@ import augmap
 from augmap import folder as disk
 from augmap.config import Config, Preprocessing
 from augmap.errors import DamagedMapError, InputError
-from augmap.items import Items
+from augmap.items import Items, read_table, write_table
 from augmap.thumbs import Thumbs, page_name
 
 Embedder = Callable[[Any], "ImageMap"]
@@ -86,8 +86,12 @@ class ImageMap:
             raise InputError(f"positions of {bad} of {self.n} images are not finite")
         sizes = {"items": len(self.items)}
         if self.features is not None:
-            if self.features.ndim != 2:
-                raise InputError(f"features must have shape (n, f), got {self.features.shape}")
+            self.features = np.asarray(self.features)
+            if self.features.ndim != 2 or not np.issubdtype(self.features.dtype, np.floating):
+                raise InputError(
+                    "features must be floats of shape (n, f), "
+                    f"got {self.features.dtype} {self.features.shape}"
+                )
             sizes["features"] = len(self.features)
         if self.thumbs is not None:
             sizes["thumbs"] = len(self.thumbs.slots)
@@ -157,8 +161,19 @@ class ImageMap:
         return self.embedder(images)
 
     def take(self, rows: Sequence[int] | np.ndarray) -> ImageMap:
-        """Return a map of the given rows, in the given order; the encoder is shared."""
-        rows = np.asarray(rows, dtype=np.int64)
+        """Return a map of the given rows, in the given order; the encoder is shared.
+
+        Parameters
+        ----------
+        rows : sequence of int, or (n,) array of bool
+            ``m.take(m.labels == "cat")`` keeps the cats.
+        """
+        rows = np.asarray(rows)
+        if rows.dtype == bool:
+            if rows.shape != (self.n,):
+                raise InputError(f"a mask of rows must have shape ({self.n},), got {rows.shape}")
+            rows = np.flatnonzero(rows)
+        rows = rows.astype(np.int64)
         return ImageMap(
             positions=self.positions[rows],
             items=self.items.take(rows),
@@ -186,7 +201,7 @@ class ImageMap:
             raise InputError(
                 f"{path}: there is a map already; choose another name or pass overwrite=True (--overwrite)"
             )
-        if path.is_file() or (not disk.is_map(path) and _foreign(path)):
+        if disk.is_foreign(path):
             raise InputError(f"{path}: exists and is not a map; choose another name")
         disk.commit(path, self._files(), self._record())
         return path
@@ -215,32 +230,35 @@ class ImageMap:
         def optional(name: str) -> bytes | None:
             return read(name) if name in files else None
 
+        config, encoder = record.get("config"), record.get("encoder")
+        at, info = record.get("preprocessing"), record.get("info", {})
         try:
-            features, weights, log = (
-                optional("features.npy"),
-                optional("encoder.safetensors"),
-                optional("log.jsonl"),
-            )
-            skipped = optional("skipped.csv")
-            config = record.get("config")
-            return cls(
+            features, weights = optional("features.npy"), optional("encoder.safetensors")
+            log, skipped = optional("log.jsonl"), optional("skipped.csv")
+            made = cls(
                 positions=_array(read("positions.npy"), path / "positions.npy"),
                 items=Items.from_csv(
                     read("items.csv"), scores=record.get("scores", ()), where=str(path / "items.csv")
                 ),
                 features=None if features is None else _array(features, path / "features.npy"),
                 thumbs=_read_thumbs(read) if "thumbs.json" in files else None,
-                preprocessing=Preprocessing(**p) if (p := record.get("preprocessing")) else None,
-                config=Config.from_dict(config, where=str(path / disk.RECORD)) if config else None,
-                weights=None if weights is None else Weights(record["encoder"], load_tensors(weights)),
-                info=record.get("info", {}),
-                log=[json.loads(line) for line in (log or b"").decode().splitlines()],
-                skipped=_read_skipped(skipped) if skipped else [],
+                preprocessing=None
+                if at is None
+                else Preprocessing.from_dict(at, where=f"{path}: preprocessing"),
+                config=None if config is None else Config.from_dict(config, where=str(path / disk.RECORD)),
+                weights=None if weights is None else Weights(encoder, load_tensors(weights)),
+                info=info,
+                log=[json.loads(line) for line in (log or b"").splitlines()],
+                skipped=_read_skipped(skipped, path / "skipped.csv") if skipped else [],
             )
-        except InputError:
-            raise
-        except (KeyError, TypeError, ValueError) as error:  # the hashes fit, so map.json itself was edited
+        except InputError as error:  # the hashes fit, so map.json itself was edited
+            raise error if isinstance(error, DamagedMapError) else DamagedMapError(str(error)) from error
+        except (ArithmeticError, KeyError, SafetensorError, TypeError, ValueError) as error:
             raise DamagedMapError(f"{path}: cannot be understood ({error!r}); copy the map again") from error
+        whole = isinstance(info, dict) and all(isinstance(line, dict) for line in made.log)
+        if not whole or (weights is not None and not (isinstance(encoder, dict) and at)):
+            raise DamagedMapError(f"{path / disk.RECORD}: does not describe the map; copy the map again")
+        return made
 
     def _record(self) -> dict[str, Any]:
         return {
@@ -249,7 +267,7 @@ class ImageMap:
             "dim": self.dim,
             "labels": list(self.items.labels),
             "scores": list(self.items.scores),
-            "preprocessing": _plain(self.preprocessing),
+            "preprocessing": self.preprocessing.to_dict() if self.preprocessing else None,
             "config": self.config.to_dict() if self.config else None,
             "encoder": dict(self.weights.spec) if self.weights else None,
             "info": self.info,
@@ -260,7 +278,8 @@ class ImageMap:
         if self.features is not None:
             files["features.npy"] = _npy(self.features)
         if self.weights is not None:
-            arrays = {k: np.ascontiguousarray(v) for k, v in self.weights.arrays.items()}
+            # not ascontiguousarray, which gives a lone number an axis
+            arrays = {k: np.asarray(v, order="C") for k, v in self.weights.arrays.items()}
             files["encoder.safetensors"] = save_tensors(arrays)
         if self.thumbs is not None:
             layout = {
@@ -271,20 +290,10 @@ class ImageMap:
             files |= self.thumbs.to_files()
             files["thumbs.json"] = disk.json_bytes({**layout, "slots": self.thumbs.slots.tolist()})
         if self.log:
-            files["log.jsonl"] = "".join(json.dumps(line) + "\n" for line in self.log).encode()
+            files["log.jsonl"] = b"".join(disk.json_bytes(line, indent=None) for line in self.log)
         if self.skipped:
-            files["skipped.csv"] = _write_skipped(self.skipped)
+            files["skipped.csv"] = write_table([("name", "reason"), *self.skipped])
         return files
-
-
-def _plain(value: Preprocessing | None) -> dict[str, Any] | None:
-    return None if value is None else {k: getattr(value, k) for k in value.__slots__}
-
-
-def _foreign(path: Path) -> bool:
-    """Whether a folder holds anything but an unfinished map."""
-    ours = {disk.CHECKPOINT, "log.jsonl"}
-    return path.is_dir() and any(p.name not in ours and not p.name.startswith(".") for p in path.iterdir())
 
 
 def _npy(array: np.ndarray) -> bytes:
@@ -302,19 +311,10 @@ def _array(data: bytes, where: Path) -> np.ndarray:
 
 def _read_thumbs(read: Callable[[str], bytes]) -> Thumbs:
     layout = json.loads(read("thumbs.json"))
-    slots = np.asarray(layout["slots"], dtype=np.uint32)
+    slots = np.array(layout["slots"], dtype=np.uint32)
     pages = [read(page_name(i)) for i in range(layout["pages"])]
-    if len(slots) and int(slots.max()) >= len(pages) * layout["columns"] ** 2:
-        raise ValueError("thumbs.json names a cell beyond the last page")
     return Thumbs(pages, layout["size"], layout["columns"], slots)
 
 
-def _write_skipped(skipped: Sequence[tuple[str, str]]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows([("name", "reason"), *skipped])
-    return text.getvalue().encode("utf-8", "surrogateescape")
-
-
-def _read_skipped(data: bytes) -> list[tuple[str, str]]:
-    rows = csv.reader(io.StringIO(data.decode("utf-8", "surrogateescape"), newline=""))
-    return [(name, reason) for name, reason in list(rows)[1:]]
+def _read_skipped(data: bytes, where: Path) -> list[tuple[str, str]]:
+    return [(name, reason) for name, reason in read_table(data, where=str(where))[1:]]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +13,8 @@ import numpy as np
 from augmap.errors import InputError
 
 _FIXED = ("name", "split")
+_SPECIAL = re.compile('[,"\r\n]')
+_HALVES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,13 +77,9 @@ class Items:
 
     def to_csv(self) -> bytes:
         """Return UTF-8 CSV; names with commas, quotes or newlines are quoted."""
-        text = io.StringIO(newline="")
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([*_FIXED, *self.labels, *self.scores])
         columns = [self.names, self.splits, *(v.tolist() for v in self.labels.values())]
         columns += [[_number(x) for x in v] for v in self.scores.values()]
-        writer.writerows(zip(*columns, strict=True))
-        return text.getvalue().encode("utf-8", "surrogateescape")
+        return write_table([(*_FIXED, *self.labels, *self.scores), *zip(*columns, strict=True)])
 
     @classmethod
     def from_csv(cls, data: bytes, *, scores: Sequence[str] = (), where: str = "items.csv") -> Items:
@@ -91,11 +90,7 @@ class Items:
         InputError
             Rows of different length, missing columns, or a score that is no number.
         """
-        text = io.StringIO(data.decode("utf-8", "surrogateescape"), newline="")
-        try:
-            header, *rows = list(csv.reader(text, strict=True))
-        except (csv.Error, ValueError) as error:
-            raise InputError(f"{where}: not a table ({error})") from error
+        header, *rows = read_table(data, where=where) or [[]]
         if tuple(header[:2]) != _FIXED or len(set(header)) != len(header):
             raise InputError(f"{where}: the columns must start with name,split and differ; got {header}")
         for i, row in enumerate(rows):
@@ -110,6 +105,35 @@ class Items:
             raise InputError(f"{where}: a score is not a number: {error}") from error
         labels = {h: np.array(v, dtype=str) for h, v in columns.items() if h not in {*_FIXED, *scores}}
         return cls(columns["name"], columns["split"], labels, numbers)
+
+
+def write_table(rows: Iterable[Sequence[str]]) -> bytes:
+    """Return CSV in UTF-8; bytes that were no UTF-8 in a name come out as they were."""
+    text = "".join(",".join(map(_quoted, row)) + "\n" for row in rows)
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # half a surrogate pair, which no file system and no encoding knows
+        return _HALVES.sub("\ufffd", text).encode("utf-8", "surrogateescape")
+
+
+def read_table(data: bytes, *, where: str) -> list[list[str]]:
+    """Read what :func:`write_table` wrote.
+
+    Raises
+    ------
+    InputError
+        It is no CSV.
+    """
+    text = io.StringIO(data.decode("utf-8", "surrogateescape"), newline="")
+    try:
+        return list(csv.reader(text, strict=True))
+    except csv.Error as error:
+        raise InputError(f"{where}: not a table ({error})") from error
+
+
+def _quoted(text: str) -> str:
+    # Python's own writer leaves a lone carriage return bare up to 3.12, and its reader ends the row there
+    return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text
 
 
 def _number(value: np.floating) -> str:

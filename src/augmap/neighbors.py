@@ -40,6 +40,7 @@ def nearest(
         At most ``n``; at most ``n - 1`` without ``queries``.
     queries : (q, d) float array, optional
         By default the points themselves, each of which is then left out of its own neighbours.
+        A query that coincides with a point counts it.
     metric : {"euclidean", "cosine"}
         The cosine distance is 1 - cos; a row of zeros is at distance 1 from everything.
     progress : callable, optional
@@ -53,12 +54,13 @@ def nearest(
     Raises
     ------
     InputError
-        ``k`` is out of range.
+        ``k`` is out of range, or a number is not finite.
 
     Notes
     -----
-    Up to 4 dimensions a k-d tree. Above, matrix products in float32 of centred rows: exact but for
-    neighbours whose squared distances differ by less than about 1e-7 of the squared spread of the data.
+    Up to 4 dimensions a k-d tree for Euclidean distances. Else matrix products in float32 of centred rows:
+    exact but for neighbours whose squared distances differ by less than about 1e-7 of the squared spread of
+    the data.
     """
     itself = queries is None
     most = len(points) - itself
@@ -68,10 +70,14 @@ def nearest(
         )
     x = np.asarray(points, dtype=np.float32)
     q = x if queries is None else np.asarray(queries, dtype=np.float32)
+    for part in (x, q):
+        if not np.isfinite(part).all():
+            bad = int((~np.isfinite(part)).any(1).sum())
+            raise InputError(f"neighbours cannot be found: {bad} of {len(part)} rows are not finite")
     if metric == "cosine":
         x, q = _unit(x), _unit(q)
-    if x.shape[1] <= _TREE_UP_TO:
-        return _tree(x, q, k, itself, metric)
+    elif x.shape[1] <= _TREE_UP_TO:
+        return _tree(x, q, k, itself)
     if metric == "euclidean":
         centre = x.mean(0)
         x, q = x - centre, q - centre
@@ -105,17 +111,13 @@ def nearest(
     return indices, np.sqrt(np.maximum(own[:, None] - 2 * similar, 0))
 
 
-def _tree(
-    x: np.ndarray, q: np.ndarray, k: int, itself: bool, metric: Metric
-) -> tuple[np.ndarray, np.ndarray]:
+def _tree(x: np.ndarray, q: np.ndarray, k: int, itself: bool) -> tuple[np.ndarray, np.ndarray]:
     distances, indices = cKDTree(x).query(q, k=np.arange(1, k + itself + 1), workers=-1)
     if itself:
         # a point's own row need not come first where points coincide: drop it where it stands, else the last
         own = indices == np.arange(len(q))[:, None]
         own[~own.any(1), -1] = True
         indices, distances = (a[~own].reshape(len(q), k) for a in (indices, distances))
-    if metric == "cosine":
-        distances = distances**2 / 2
     return indices.astype(np.int64), distances.astype(np.float32)
 
 

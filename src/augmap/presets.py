@@ -111,7 +111,7 @@ PRESETS: dict[str, Preset] = {
         settings=_PAPER_SETTINGS,
     ),
     "tiny-imagenet": Preset(
-        about="the authors' chain for Tiny ImageNet: cosine, cosine with a norm penalty, Cauchy, readout, Cauchy in 2",
+        about="the authors' chain for Tiny ImageNet: cosine, then with a norm penalty, Cauchy, readout, Cauchy in 2",
         stages=(
             dataclasses.replace(_PRETRAIN, **_COSINE),
             # rates are for 1024 images: 1.2e-3 and 1.2e-5; "distances x 200" is a temperature of 1 / 200²

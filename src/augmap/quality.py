@@ -23,15 +23,22 @@ SAMPLE = 2000
 
 
 def quality(
-    result: ImageMap, pixels: np.ndarray, augmentation: Augmentation | UserTransform, module: nn.Module | None
+    result: ImageMap,
+    pixels: np.ndarray,
+    augmentation: Augmentation | UserTransform,
+    module: nn.Module | None = None,
+    device: str = "cpu",
 ) -> dict[str, Any]:
     """Return measures of a map and of the same encoder before training, in plain types.
 
-    With labels, 2-D kNN accuracy; always augmentation agreement and neighbour recall on a random sample.
-    The control is the encoder with the same architecture and seed, untrained, on the same sample.
+    With labels, kNN accuracy on the map; always augmentation agreement and neighbour recall on a random
+    sample. The control is the encoder with the same architecture and seed, untrained, on the same sample;
+    its neighbours are held against the same features, those of the trained encoder. What so few images, or
+    labels, cannot tell is None.
     """
     assert result.weights is not None
     assert result.config is not None
+    assert result.features is not None
     n = result.n
     rows = np.sort(np.random.default_rng(result.config.seed).permutation(n)[:SAMPLE])
     sample = np.asarray(pixels[rows])
@@ -40,16 +47,18 @@ def quality(
         renew(untrained, stage, generator(result.config.seed, "layer", number))
     if untrained.dim != result.dim:
         untrained.keep_columns(result.dim)
-    found: dict[str, Any] = {"sample": len(rows), "k": K}
+    trained.to(device)
+    untrained.to(device)
+    k = min(K, len(rows) - 2)
+    found: dict[str, Any] = {"sample": len(rows), "k": k}
     control = project(untrained, sample)[0]
     for name, encoder, z in (("map", trained, result.positions[rows]), ("untrained", untrained, control)):
-        k = min(K, len(rows) - 2)
-        entry = {
+        entry: dict[str, Any] = {
             "agreement": float(augmentation_agreement(encoder, sample, augmentation).mean()),
-            "neighbor_recall": float(neighbor_recall(z, result.features[rows], k=k).mean())
-            if k > 0
-            else None,
+            "neighbor_recall": None,
         }
+        if k > 0:
+            entry["neighbor_recall"] = float(neighbor_recall(z, result.features[rows], k=k).mean())
         if (labels := result.labels) is not None:
             splits = np.array(result.splits)[rows]
             entry["knn_sample"] = _accuracy(z, labels[rows], splits)
@@ -64,11 +73,11 @@ def sentence(measures: dict[str, Any]) -> str:
     here, before = measures["map"], measures["untrained"]
     text = (
         f"two views of an image lie closer than {here['agreement']:.1%} of other pairs "
-        f"(untrained {before['agreement']:.1%}); "
+        f"(untrained {before['agreement']:.1%})"
     )
     if here["neighbor_recall"] is not None:
         text += (
-            f"neighbour recall {here['neighbor_recall']:.1%} of {measures['k']} "
+            f"; neighbour recall {here['neighbor_recall']:.1%} of {measures['k']} "
             f"(untrained {before['neighbor_recall']:.1%}; {measures['sample']:,} images)"
         )
     if knn := measures.get("knn"):
@@ -83,6 +92,10 @@ def sentence(measures: dict[str, Any]) -> str:
 
 
 def _accuracy(z: np.ndarray, labels: np.ndarray, splits: Any) -> dict[str, Any] | None:
+    names, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+    labels = np.where(
+        counts[codes] > 1, names[codes], ""
+    )  # a label with one image has no neighbours to name it
     try:
         found = knn_accuracy(z, labels, splits, k=K)
     except InputError:  # too few labels to say anything: the other measures remain

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from augmap.errors import InputError
+
 GRID = 32  # cells a page edge: 1,024 thumbnails, about 0.27 MB a page at 32 px
 MAX_CELL = 64  # px; a page of 64 px cells is 2,048 px wide, which every browser takes as a texture
 _QUALITY = 75
@@ -37,6 +39,16 @@ class Thumbs:
     columns: int
     slots: np.ndarray
 
+    def __post_init__(self) -> None:
+        for name, most in (("size", 4096), ("columns", 512)):
+            value = getattr(self, name)
+            if type(value) is not int or not 1 <= value <= most:
+                raise InputError(f"{name} of thumbnails must lie in [1, {most}], got {value!r}")
+        if len(self.slots) and int(self.slots.max()) >= len(self.pages) * self.columns**2:
+            raise InputError(
+                f"slot {int(self.slots.max())} lies beyond the {len(self.pages)} pages of thumbnails"
+            )
+
     def images(self, indices: np.ndarray) -> np.ndarray:
         """Return the thumbnails of these images, uint8 (k, size, size, 3)."""
         slots = self.slots[np.asarray(indices, dtype=np.int64)]
@@ -46,6 +58,8 @@ class Thumbs:
             sheet = np.asarray(Image.open(io.BytesIO(self.pages[p])).convert("RGB"))
             cells = _cells(sheet, self.size)
             here = np.flatnonzero(page == p)
+            if cell[here].max() >= len(cells):
+                raise InputError(f"{page_name(p)} has {len(cells)} thumbnails, not {cell[here].max() + 1}")
             out[here] = cells[cell[here]]
         return out
 
@@ -71,7 +85,7 @@ def make_thumbs(
     Parameters
     ----------
     pixels : uint8 array of shape (n, h, w, c)
-        May be a memory map; one page is read at a time. Of more than 3 channels the first three are
+        May be a memory map; one image is read at a time. Of more than 3 channels the first three are
         shown, of two the first.
     positions : float array of shape (n, d)
         The first two columns order the pages.
@@ -86,8 +100,9 @@ def make_thumbs(
 
     def page(start: int) -> bytes:
         rows = order[start : start + per_page]
-        nearby = np.sort(rows)  # memory maps read forward
-        cells = np.stack([_cell(p, size) for p in pixels[nearby]])[np.searchsorted(nearby, rows)]
+        cells = np.empty((len(rows), size, size, 3), np.uint8)
+        for k in np.argsort(rows):  # memory maps read forward, and never a whole page of large images
+            cells[k] = _cell(pixels[rows[k]], size)
         return _encode(cells)
 
     pages = []

@@ -18,7 +18,7 @@ def fit(
         str,
         typer.Argument(
             metavar="IMAGES",
-            help="Folder, glob, .tar or .zip, .npz or .npy, CIFAR or idx files, or a known name such as cifar10.",
+            help="Folder, glob, .tar or .zip, .npz or .npy, CIFAR or idx files, or a known name (cifar10).",
             show_default=False,
         ),
     ],
@@ -38,14 +38,14 @@ def fit(
     preset: Annotated[
         str | None,
         typer.Option(
-            help="List of stages: quick, paper, paper-500, paper-1000, cosine, direct, annealed, tiny-imagenet. "
-            "[default: quick]"
+            help="List of stages: quick, paper, paper-500, paper-1000, cosine, direct, annealed, "
+            "tiny-imagenet, continue (from --init). [default: quick, with --init continue]"
         ),
     ] = None,
     config: Annotated[
         Path | None, typer.Option(metavar="FILE.toml", help="Everything about the method from a file.")
     ] = None,
-    dim: Annotated[int, typer.Option(min=1, help="Dimension of the map.")] = 2,
+    dim: Annotated[int | None, typer.Option(min=1, help="Dimension of the map. [default: 2]")] = None,
     image_size: Annotated[
         int | None,
         typer.Option(min=1, metavar="PX", help="Edge that images are brought to. [default: from the data]"),
@@ -66,7 +66,7 @@ def fit(
     precision: Annotated[
         str | None, typer.Option(help="auto, float32 or bfloat16 in the backbone. [default: the preset's]")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     devices: Annotated[int, typer.Option(min=1, help="Processes, one per device.")] = 1,
     nodes: Annotated[int, typer.Option(min=1, help="Machines, started with torchrun.")] = 1,
@@ -139,7 +139,8 @@ def fit(
     for line in skipped_lines(made):
         print(line)
     print(f"{output}: {made.n:,} images in {made.dim}-D, {duration(made.info['seconds'])}")
-    print(sentence(made.info["quality"]))
+    if made.info["quality"]:
+        print(sentence(made.info["quality"]))
 
 
 def parse_epochs(text: str) -> list[float]:

@@ -44,11 +44,11 @@ def augmentation_agreement(
             z.append(encoder(apply(images, drawn[part * n + start : part * n + stop].to(device), size)).cpu())
         views.append(torch.cat(z).double())
     first, second = views
-    own = (first - second).norm(dim=1)
     closer = torch.empty(n, dtype=torch.float64)
     for start in range(0, n, _BATCH):
-        between = torch.cdist(first[start : start + _BATCH], second)
-        mine = own[start : start + _BATCH, None]
-        ties = (between == mine).double().sum(1) - 1  # the own pair is always one
-        closer[start : start + _BATCH] = (between < mine).double().sum(1) + ties.clamp_min(0) / 2
+        rows = first[start : start + _BATCH]
+        between = torch.cdist(rows, second, compute_mode="donot_use_mm_for_euclid_dist")
+        mine = between.diagonal(start)[:, None]  # of the same matrix, so that the own pair ties with itself
+        ties = (between == mine).double().sum(1) - 1
+        closer[start : start + _BATCH] = (between < mine).double().sum(1) + ties / 2
     return (1 - closer / max(n - 1, 1)).numpy()
