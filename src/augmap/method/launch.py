@@ -12,7 +12,7 @@ from lightning_fabric import Fabric
 
 from augmap.config import Runtime
 from augmap.errors import InputError
-from augmap.method.relay import run_in_processes
+from augmap.method.relay import quiet, run_in_processes
 from augmap.method.run import Outcome, Task, run_task
 from augmap.method.watch import Stop
 
@@ -75,8 +75,9 @@ def _under_torchrun() -> bool:
 def _join(task: Task, kind: str) -> Outcome:
     """Be one of the processes that torchrun has started."""
     local, world = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])
-    fabric = Fabric(accelerator=kind, devices=local, num_nodes=world // local, strategy="ddp")
-    fabric.launch()
+    with quiet():
+        fabric = Fabric(accelerator=kind, devices=local, num_nodes=world // local, strategy="ddp")
+        fabric.launch()
     try:
         with Stop().on_signals() as stop:
             return run_task(fabric, task, stop)

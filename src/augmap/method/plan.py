@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+
+from lightning_fabric import Fabric
 
 from augmap.config import Stage
 from augmap.errors import InputError
@@ -14,6 +16,10 @@ Clock = Callable[[], float]
 
 LATE = 1.02
 """A stage that takes this much longer than it was given ends early, so that the map is ready in time."""
+PROBE_SECONDS, PROBE_SHARE = 3.0, 0.01
+"""A measurement of the pace takes about this long, at most this share of the budget."""
+MARGIN = 0.02
+"""Share of the budget that is kept free for what nobody foresees."""
 
 
 @dataclass(eq=False)
@@ -30,6 +36,8 @@ class Planner:
         Seconds, never going back.
     reserve : float
         Seconds for what follows training: projection, thumbnails, saving.
+    graph_seconds : list of float
+        Seconds for making the graph of each stage, which it needs before it begins.
     plans : list of dict
         One record for each decision, in plain JSON types; saved with the map.
     """
@@ -38,36 +46,47 @@ class Planner:
     started: float
     clock: Clock = time.monotonic
     reserve: float = 0.0
+    graph_seconds: list[float] = field(default_factory=list)
     plans: list[dict] = field(default_factory=list)
+
+    @property
+    def probe_seconds(self) -> float:
+        """Seconds that a measurement of the pace may take."""
+        return min(PROBE_SECONDS, PROBE_SHARE * self.seconds)
 
     def left(self) -> float:
         """Seconds left for training."""
-        return self.seconds - self.reserve - (self.clock() - self.started)
+        return self.seconds * (1 - MARGIN) - self.reserve - (self.clock() - self.started)
 
-    def lay_out(self, stages: tuple[Stage, ...], first: int, step_seconds: float, per_epoch: float) -> Stage:
+    def lay_out(self, stages: Sequence[Stage], first: int, step_seconds: float, per_epoch: float) -> Stage:
         """Return stage ``first`` with a number of steps; the shares of those behind it keep their time.
 
         Parameters
         ----------
-        stages : tuple of Stage
+        stages : sequence of Stage
             All stages; from ``first`` on each has a share.
         step_seconds : float
             Measured seconds of one step of stage ``first``.
         per_epoch : float
             Steps that see every image once.
+
+        Raises
+        ------
+        InputError
+            Not a single step fits in.
         """
         stage = stages[first]
         assert stage.share is not None
         shares = sum(s.share or 0.0 for s in stages[first:])
-        left = self.left()
-        given = left * stage.share / shares
-        steps = int(given / step_seconds)
+        ahead = sum(g + self.probe_seconds for g in self.graph_seconds[first + 1 :])
+        left = self.left() - ahead
+        steps = int(left * stage.share / shares / step_seconds)
         if stage.max_epochs is not None:
             steps = min(steps, round(stage.max_epochs * per_epoch))
         if steps < 1 and first == 0:
             raise InputError(
-                f"a budget of {self.seconds:.0f} s is too short: {max(left, 0):.0f} s are left for training and "
-                f"one step takes {step_seconds:.1f} s; give more time, smaller images or fewer of them"
+                f"a budget of {self.seconds:.0f} s is too short: {max(left, 0):.1f} s are left for training "
+                f"and a step takes {step_seconds:.2g} s; give more time, smaller images or fewer of them"
             )
         steps = max(1, steps)
         self.plans.append(
@@ -76,26 +95,46 @@ class Planner:
                 "at_seconds": round(self.clock() - self.started, 2),
                 "left_seconds": round(left, 2),
                 "reserve_seconds": round(self.reserve, 2),
-                "step_seconds": round(step_seconds, 5),
+                "step_seconds": round(step_seconds, 6),
                 "steps": steps,
             }
         )
         warmup = min(stage.warmup_epochs, steps / per_epoch / 10)
         return dataclasses.replace(stage, share=None, steps=steps, warmup_epochs=warmup)
 
-    def deadline(self, stages: tuple[Stage, ...], first: int) -> float:
-        """Clock reading at which stage ``first`` ends even if it has steps left.
+    def deadline(self, stages: Sequence[Stage], first: int, done: int = 0) -> float:
+        """Clock reading by which stage ``first``, laid out last, ends even if it has steps left.
 
         The stages behind it have not been laid out yet, so they still carry their shares.
-        """
-        behind = sum(s.share or 0.0 for s in stages[first + 1 :])
-        end = self.started + self.seconds - self.reserve
-        if not behind:
-            return end + (LATE - 1) * self.seconds
-        steps, seconds = self.plans[-1]["steps"], self.plans[-1]["step_seconds"]
-        return self.clock() + LATE * steps * seconds + (LATE - 1) * self.seconds
 
-    @property
-    def ready_in(self) -> float:
-        """Seconds until the map is wanted."""
-        return self.seconds - (self.clock() - self.started)
+        Parameters
+        ----------
+        done : int
+            Steps of the stage that a resumed run has behind it.
+        """
+        grace = (LATE - 1) * self.seconds
+        if not any(s.share for s in stages[first + 1 :]):
+            return self.clock() + self.left() + grace
+        plan = self.plans[-1]
+        return self.clock() + LATE * (plan["steps"] - done) * plan["step_seconds"] + grace
+
+
+def lay_out(
+    planner: Planner,
+    stages: Sequence[Stage],
+    first: int,
+    step_seconds: float,
+    per_epoch: float,
+    fabric: Fabric,
+) -> Stage:
+    """Let the first process lay out a stage and tell the others; if it cannot, all raise the same."""
+    decided: tuple[Stage | InputError, list[dict]] | None = None
+    if fabric.is_global_zero:
+        try:
+            decided = planner.lay_out(stages, first, step_seconds, per_epoch), planner.plans
+        except InputError as error:
+            decided = error, planner.plans
+    stage, planner.plans[:] = fabric.broadcast(decided)
+    if isinstance(stage, InputError):
+        raise stage
+    return stage

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from augmap.config import Config, Stage
 from augmap.method.batchnorm import synchronise
 from augmap.method.edges import Edges, Part
 from augmap.method.encoder import Encoder
+from augmap.method.layout import ANCHORS, layout
 from augmap.method.project import project
 from augmap.method.schedule import stage_batch
 from augmap.method.seeds import generator
@@ -22,8 +24,6 @@ from augmap.method.step import make_kernel, make_optimizer, set_trained, share_t
 from augmap.neighbors import nearest
 from augmap.thumbs import make_thumbs
 
-PROBE_SECONDS = 3.0
-"""About how long a measurement may take."""
 _STEPS = (4, 1000)
 """Least and most steps of a measurement, the first of which does not count."""
 _SAMPLE = 512
@@ -44,7 +44,7 @@ def step_seconds(
     *,
     fabric: Fabric,
     precision: str | None = None,
-    seconds: float = PROBE_SECONDS,
+    seconds: float,
     clock: Callable[[], float] = time.perf_counter,
 ) -> float:
     """Return the median seconds of a training step, views included; the encoder is not touched.
@@ -55,6 +55,8 @@ def step_seconds(
     ----------
     precision : str, optional
         ``float32`` or ``bfloat16`` in place of the configuration's.
+    seconds : float
+        About how long the measurement may take; at least three steps are timed.
     """
     trial = copy.deepcopy(encoder)
     kernel = make_kernel(stage).to(fabric.device)
@@ -91,10 +93,15 @@ def step_seconds(
     return fabric.broadcast(float(np.median(times[1:])))  # the first step allocates and compiles
 
 
-def faster_precision(encoder: Encoder, stage: Stage, graph: Edges, config: Config, fabric: Fabric) -> str:
-    """Return ``bfloat16`` where a step is at least 5 % faster with it than with ``float32``."""
+def faster_precision(
+    encoder: Encoder, stage: Stage, graph: Edges, config: Config, fabric: Fabric, *, seconds: float
+) -> str:
+    """Return ``bfloat16`` where a step is at least 5 % faster with it than with ``float32``.
+
+    Each of the two is timed for ``seconds``.
+    """
     wide, low = (
-        step_seconds(encoder, stage, graph, config, fabric=fabric, precision=p, seconds=PROBE_SECONDS / 2)
+        step_seconds(encoder, stage, graph, config, fabric=fabric, precision=p, seconds=seconds)
         for p in ("float32", "bfloat16")
     )
     return "bfloat16" if low < 0.95 * wide else "float32"
@@ -107,12 +114,22 @@ def projection_seconds(encoder: Encoder, pixels: np.ndarray, device: torch.devic
     return _timed(lambda: project(encoder, sample, device=device)) / len(sample) * len(pixels)
 
 
-def graph_seconds(projection: float, n: int, features: int, neighbors: int) -> float:
-    """Return about how long it takes to make a graph of nearest neighbours, from that of a projection."""
+def graph_seconds(projection: float, stage: Stage, n: int, features: int) -> float:
+    """Return about how long it takes to make the graph of a stage, from the seconds of a projection."""
+    if stage.edges == "augmentation":
+        return 0.0
     m = min(n, _NEIGHBORS)
     points = np.random.default_rng(0).standard_normal((m, features), np.float32)
-    k = min(neighbors, m - 1)
-    return 2 * projection + _timed(lambda: nearest(points, k, metric="cosine")) * (n / m) ** 2
+    k = min(stage.neighbors, m - 1)
+    seconds = 2 * projection + _timed(lambda: nearest(points, k, metric="cosine")) * (n / m) ** 2
+    if stage.edges == "neighbors":
+        return seconds
+    m = min(n, 10 * ANCHORS)  # a step of the layout takes the same time from here on
+    table = torch.randint(m, (m, k), generator=generator(0, "probe"))
+    trial = partial(layout, torch.zeros(m, 2), table, generator(0, "probe"), dim=stage.dim)
+    begin, few = _timed(lambda: trial(passes=1e-9)), 10 * min(ANCHORS, m // 10) / m
+    step = max(0.0, _timed(lambda: trial(passes=few)) - begin) / 10
+    return seconds + begin + step * stage.layout_passes * n / max(1, min(ANCHORS, n // 10))
 
 
 def finish_seconds(projection: float, pixels: np.ndarray, *, settle: bool) -> float:

@@ -18,6 +18,11 @@ def world_size() -> int:
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
+def rank() -> int:
+    """Number of this process among those that train together, from 0; 0 without a process group."""
+    return dist.get_rank() if world_size() > 1 else 0
+
+
 def all_sum(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """Sum of every process's ``x``."""
     return _AllSum.apply(x) if world_size() > 1 else x

@@ -9,10 +9,15 @@ import torch
 from torch import Tensor
 
 from augmap.method.augment import plain
+from augmap.method.batchnorm import recompute_statistics
 from augmap.method.encoder import Encoder
+from augmap.method.order import Order
 from augmap.method.source import Source
 
 BATCH = 512
+"""Images that go through the network together."""
+_STATISTICS_BATCHES = 20
+"""Batches of plain images from which BatchNorm's statistics are taken anew."""
 
 
 @torch.no_grad()
@@ -71,6 +76,14 @@ def project(
     assert z_all is not None, "no images"
     assert h_all is not None
     return z_all, h_all
+
+
+def settle_statistics(encoder: Encoder, images: Source, seed: int) -> None:
+    """Take BatchNorm's statistics anew from plain images, a random sample of at most 10,240."""
+    n, batch = len(images), min(BATCH, len(images))
+    order = Order(n, batch, seed=seed, stage=-1)
+    batches = min(_STATISTICS_BATCHES, n // batch)
+    recompute_statistics(encoder, (plain(images.take(order.batch(i))) for i in range(batches)))
 
 
 def _numpy(x: Tensor) -> np.ndarray:

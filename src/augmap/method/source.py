@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import mmap
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -75,6 +77,37 @@ class Source:
         out[order] = self._rows[wanted[order]]
         tensor = torch.from_numpy(out)
         return tensor.pin_memory() if self.device.type == "cuda" else tensor
+
+
+@dataclass(frozen=True)
+class PixelFile:
+    """Where an array of pixels lies on disk, so that another process maps it instead of getting a copy."""
+
+    path: str
+    offset: int
+    """Bytes before the first pixel."""
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, pixels: np.ndarray) -> PixelFile | None:
+        """Return the place of a memory map; None where ``pixels`` is not a plain, whole stretch of a file."""
+        if not isinstance(pixels, np.memmap) or pixels.filename is None or not pixels.flags.c_contiguous:
+            return None
+        # a slice of a memory map still has the file's offset: go by the addresses
+        mapped = np.frombuffer(pixels._mmap, np.uint8)
+        start = pixels.__array_interface__["data"][0] - mapped.__array_interface__["data"][0]
+        offset = pixels.offset - pixels.offset % mmap.ALLOCATIONGRANULARITY + start
+        return cls(str(pixels.filename), offset, pixels.shape)
+
+    @classmethod
+    def write(cls, pixels: np.ndarray, path: str) -> PixelFile:
+        """Write ``pixels`` to a file of their own."""
+        np.ascontiguousarray(pixels).tofile(path)
+        return cls(path, 0, pixels.shape)
+
+    def open(self) -> np.memmap:
+        """Return the pixels, read-only."""
+        return np.memmap(self.path, np.uint8, "r", self.offset, self.shape)
 
 
 def channel_statistics(pixels: np.ndarray, *, at_most: int = 5000) -> tuple[list[float], list[float]]:

@@ -110,7 +110,9 @@ def train(
         deadline = None
         if planner is not None:
             if stage.share is not None:
-                seconds = step_seconds(encoder, stage, graph, config, fabric=fabric)
+                seconds = step_seconds(
+                    encoder, stage, graph, config, fabric=fabric, seconds=planner.probe_seconds
+                )
                 stage = lay_out(planner, run.stages, number, seconds, per_epoch, fabric)
             deadline = planner.deadline(run.stages, number, run.step)
         assert stage.share is None, "a stage with a share needs a planner"

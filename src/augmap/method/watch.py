@@ -46,6 +46,7 @@ class Report:
 
 
 Listener = Callable[[Report], None]
+Keep = Callable[[int, Sequence[float]], None]
 
 
 class Stopped(Exception):  # noqa: N818 - it is not an error
@@ -53,14 +54,26 @@ class Stopped(Exception):  # noqa: N818 - it is not an error
 
 
 class Stop:
-    """A wish to stop, from Ctrl-C, SIGTERM or the program."""
+    """A wish to stop, from Ctrl-C, SIGTERM or the program.
 
-    def __init__(self) -> None:
-        self.wanted = False
+    Parameters
+    ----------
+    shared : event, optional
+        Of another process; its wish counts here as well.
+    """
+
+    def __init__(self, shared: Any = None) -> None:
+        self._asked, self._shared = False, shared
 
     def __call__(self) -> None:
         """Ask for a checkpoint and an end after the step in progress."""
-        self.wanted = True
+        # not shared.set(): a signal may come while this very process holds the event's lock
+        self._asked = True
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody has asked."""
+        return self._asked or (self._shared is not None and self._shared.is_set())
 
     @contextmanager
     def on_signals(self) -> Iterator[Stop]:
@@ -71,7 +84,7 @@ class Stop:
         before = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
 
         def ask(number: int, _frame: Any) -> None:
-            self.wanted = True
+            self()
             signal.signal(number, before[number])
 
         for number in before:
@@ -93,9 +106,6 @@ class Watch:
         For agreeing with the other processes.
     listeners : sequence of callables
         Called with a :class:`Report` after every step, on the first process.
-    keep : callable
-        Writes a checkpoint; called with the steps done and the losses of the epoch under way. Each stage
-        brings its own.
     keep_every : float, optional
         Seconds between checkpoints.
     """
@@ -105,7 +115,6 @@ class Watch:
     keep_every: float | None
     stop: Stop
     log: list[dict[str, Any]]
-    keep: Callable[[int, Sequence[float]], None] = lambda done, losses: None
     before: float = 0.0
     """Seconds of training before this process began."""
     clock: Callable[[], float] = time.monotonic
@@ -125,9 +134,8 @@ class Watch:
         """Whether it is time for a checkpoint."""
         return self.keep_every is not None and self.clock() - self._kept >= self.keep_every
 
-    def keep_now(self, done: int, losses: Sequence[float]) -> None:
-        """Write a checkpoint."""
-        self.keep(done, losses)
+    def kept(self) -> None:
+        """Take note that a checkpoint was written."""
         self._kept = self.clock()
 
 
@@ -150,10 +158,16 @@ class Span:
 
 
 class StageWatch:
-    """The watch over one stage: call :meth:`after` with each step's loss."""
+    """The watch over one stage: call :meth:`after` with each step's loss.
 
-    def __init__(self, watch: Watch, span: Span) -> None:
-        self.watch, self.span = watch, span
+    Parameters
+    ----------
+    keep : callable
+        Writes a checkpoint; called with the steps done and the losses of the epoch under way.
+    """
+
+    def __init__(self, watch: Watch, span: Span, keep: Keep = lambda done, losses: None) -> None:
+        self.watch, self.span, self._keep = watch, span, keep
         self.done = self._looked = span.start
         self._time = watch.clock()
         self._new: list[Tensor] = []
@@ -176,7 +190,7 @@ class StageWatch:
         self._new.append(loss.detach())
         last = self.done >= span.steps
         epoch_ended = last or math.floor(self.done / span.per_epoch) > math.floor(step / span.per_epoch)
-        late = span.deadline is not None and watch.clock() > span.deadline
+        late = span.deadline is not None and watch.clock() + self._until_asked() > span.deadline
         hurried = watch.fabric.world_size == 1 and (watch.stop.wanted or late)  # nobody else to agree with
         if not (epoch_ended or hurried or self.done - self._looked >= LOOK_EVERY):
             self._tell(rate)
@@ -187,10 +201,16 @@ class StageWatch:
             self._log_epoch(rate)
         self._tell(rate)
         if stop or (keep and not last):
-            watch.keep_now(self.done, self._epoch)
+            self._keep(self.done, self._epoch)
+            watch.kept()
         if stop:
             raise Stopped
         return last or late
+
+    def _until_asked(self) -> float:
+        """Seconds until the stage could end next: after one step, with other processes at the next look."""
+        steps = 1 if self.watch.fabric.world_size == 1 else LOOK_EVERY
+        return 0.0 if math.isnan(self._pace) else steps * self._pace
 
     def _look(self) -> None:
         losses = torch.stack(self._new)
@@ -203,7 +223,8 @@ class StageWatch:
         if not all(map(math.isfinite, values)):
             raise TrainingError(
                 f"stage {self.span.stage.name}: the loss is no longer finite near step {self.done} of "
-                f"{self.span.steps} (learning rate {self.span.stage.lr:g}); the last checkpoint is kept: use a lower rate or float32"
+                f"{self.span.steps} (learning rate {self.span.stage.lr:g}); the last checkpoint is kept: "
+                "use a lower rate or float32"
             )
         self._epoch += values
         self._loss = sum(values) / len(values)

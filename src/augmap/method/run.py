@@ -1,0 +1,266 @@
+"""A run from pixels to positions, in one of its processes: build or resume, plan, train, project."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from augmap.config import Config, Runtime
+from augmap.errors import InputError, Interrupted, TrainingError
+from augmap.imagemap import Weights
+from augmap.method import checkpoint
+from augmap.method.augment import Augmentation, UserTransform
+from augmap.method.checkpoint import Checkpoint, compare, machine
+from augmap.method.encoder import Encoder
+from augmap.method.graphs import Graphs
+from augmap.method.plan import PROBE_SECONDS, PROBE_SHARE, Planner
+from augmap.method.probe import faster_precision, finish_seconds, graph_seconds, projection_seconds
+from augmap.method.project import project, settle_statistics
+from augmap.method.schedule import stage_batch, stage_steps, steps_per_epoch
+from augmap.method.source import Source
+from augmap.method.train import Run, train
+from augmap.method.watch import Listener, Stop, Stopped, Watch
+from augmap.method.weights import build_encoder, from_weights, to_weights
+
+
+def silent(line: str) -> None:
+    """Say nothing."""
+
+
+@dataclass(kw_only=True, eq=False)
+class Task:
+    """Everything a run needs."""
+
+    pixels: np.ndarray
+    """uint8 (n, h, w, c), a memory map perhaps."""
+    config: Config
+    """As it was asked for: precision, steps and batch may still be open."""
+    runtime: Runtime = field(default_factory=Runtime)
+    augmentation: Augmentation | UserTransform
+    backbone: nn.Module | None = None
+    """The user's own module where ``config.backbone`` is "custom"."""
+    init: Weights | None = None
+    """Start from these weights."""
+    folder: Path | None = None
+    """Where checkpoints go."""
+    resume: bool = False
+    identity: Mapping[str, Any] = field(default_factory=dict)
+    """What must be equal beside the configuration for a checkpoint to be gone on with."""
+    listeners: Sequence[Listener] = ()
+    say: Callable[[str], None] = silent
+    progress: Callable[[str], Callable[[int, int], None]] | None = None
+    started: float = field(default_factory=time.monotonic)
+    clock: Callable[[], float] = time.monotonic
+
+
+@dataclass(kw_only=True, eq=False)
+class Outcome:
+    """What a run leaves behind, in numpy and plain types."""
+
+    config: Config
+    """Resolved: with the stages as they were run."""
+    weights: Weights
+    positions: np.ndarray
+    features: np.ndarray
+    log: list[dict[str, Any]]
+    history: dict[str, Any]
+
+
+def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
+    """Run a task in this process, which is one of ``fabric.world_size``.
+
+    Raises
+    ------
+    Interrupted
+        ``stop`` was asked for; the message says how to go on.
+    TrainingError
+        The loss, or a weight, is no longer finite.
+    InputError
+        The checkpoint is of another run, the time too short, or the batch does not fit.
+    """
+    say = task.say if fabric.is_global_zero else silent
+    bar = task.progress if task.progress and fabric.is_global_zero else lambda title: None
+    pixels, n = task.pixels, len(task.pixels)
+    found = checkpoint.load(task.folder) if task.resume and task.folder else None
+    if found is not None:
+        assert task.folder is not None
+        compare(found, task.config, task.identity, fabric.world_size, where=task.folder, say=say)
+        config, encoder = Config.from_dict(found.info["config"]), _encoder_of(found, task.backbone)
+        say(f"resuming at step {found.step:,} of stage {found.stage + 1} ({config.stages[found.stage].name})")
+    else:
+        encoder = _new_encoder(task)
+        config = _fit_batches(task.config, n, fabric.world_size, say)
+        if task.resume:
+            say("no checkpoint was reached yet: starting over")
+    encoder.to(fabric.device, memory_format=torch.channels_last)
+    images = Source(pixels, fabric.device)
+    graphs = Graphs(pixels, images, task.augmentation, config, fabric, say, bar)
+    if config.precision == "auto":
+        config = config.replace(precision=_precision(encoder, config, graphs, fabric))
+    planner = _planner(task, config, found, encoder, fabric)
+    log: list[dict[str, Any]] = list(found.info["log"]) if found else []
+    resumed_steps = [*found.info["resumed_steps"], found.step] if found else []
+    watch = Watch(
+        fabric=fabric,
+        listeners=task.listeners,
+        keep_every=task.runtime.checkpoint_every if task.folder else None,
+        stop=stop,
+        log=log,
+        before=found.info["train_seconds"] if found else 0.0,
+        clock=task.clock,
+    )
+
+    def keep(run: Run, tensors: dict[str, Tensor]) -> None:
+        _check_finite(tensors, run)
+        if task.folder is None or not fabric.is_global_zero:
+            return
+        info = {
+            "stage": run.number,
+            "step": run.step,
+            "losses": list(run.losses),
+            "asked": task.config.to_dict(),
+            "config": config.replace(stages=tuple(run.stages)).to_dict(),
+            "encoder": run.encoder.spec(),
+            "log": log,
+            "plans": planner.plans if planner else [],
+            "train_seconds": watch.seconds,
+            "seconds_since_start": task.clock() - (planner.started if planner else task.started),
+            "resumed_steps": resumed_steps,
+            "identity": dict(task.identity),
+            "machine": machine(fabric.world_size),
+        }
+        checkpoint.save(task.folder, Checkpoint(tensors, info))
+
+    run = Run(encoder=encoder, stages=list(config.stages), keep=keep)
+    if found is not None:
+        run.number, run.step, run.losses, run.resumed = found.stage, found.step, found.info["losses"], found
+    try:
+        stages = train(run, config, graphs, fabric, watch, planner)
+    except Stopped:
+        raise Interrupted(_where(run, task.folder)) from None
+    if config.recompute_statistics and stages[-1].train == "all":
+        settle_statistics(encoder, images, config.seed)
+    encoder.requires_grad_(True).eval()
+    positions, features = project(encoder, pixels, progress=bar("projecting"))
+    if not np.isfinite(positions).all():
+        raise TrainingError(
+            "the positions are not finite: the last steps diverged; use a lower rate or float32"
+        )
+    return Outcome(
+        config=config.replace(stages=stages),
+        weights=to_weights(encoder),
+        positions=positions,
+        features=features,
+        log=log,
+        history={
+            "train_seconds": round(watch.seconds, 2),
+            "steps": sum(_steps(stage, config, n, fabric.world_size) for stage in stages),
+            "loss": log[-1]["loss"] if log else None,
+            "views_per_second": _median_pace(log, stages[0].name),
+            "plans": planner.plans if planner else [],
+            "resumed_steps": resumed_steps,
+            **machine(fabric.world_size),
+        },
+    )
+
+
+def _new_encoder(task: Task) -> Encoder:
+    encoder = build_encoder(task.config, task.pixels, task.backbone)
+    if task.init is None:
+        return encoder
+    start, channels = from_weights(task.init, task.backbone), task.pixels.shape[-1]
+    if start.mean.numel() != channels:
+        raise InputError(f"the map to start from has {start.mean.numel()} channels, the images {channels}")
+    return start
+
+
+def _encoder_of(found: Checkpoint, backbone: nn.Module | None) -> Encoder:
+    arrays = {k.removeprefix("encoder."): v for k, v in found.tensors.items() if k.startswith("encoder.")}
+    return from_weights(
+        Weights(dict(found.info["encoder"]), {k: v.numpy() for k, v in arrays.items()}), backbone
+    )
+
+
+def _fit_batches(config: Config, n: int, processes: int, say: Callable[[str], None]) -> Config:
+    """Fix every batch at what is used: at most all images, and equally many for each process."""
+    if n < processes:
+        raise InputError(f"{n} images cannot be shared by {processes} processes; use fewer")
+    stages = []
+    for stage in config.stages:
+        asked, batch = stage.batch_size or config.batch_size, stage_batch(stage, config, n, processes)
+        if asked > n:
+            say(f"stage {stage.name}: fewer images than a batch of {asked:,}: the batch is {batch:,}")
+        short = n % batch
+        if config.keep_short_batch and 0 < short < processes * (1 + stage.decoupled):
+            raise InputError(
+                f"stage {stage.name!r}: {n} images leave a last batch of {short}, too few "
+                f"{'to compare' if short >= processes else f'for {processes} processes'}; "
+                "choose another batch size, or keep_short_batch = false"
+            )
+        if stage.batch_size is not None:
+            stage = dataclasses.replace(stage, batch_size=batch)
+        stages.append(stage)
+    batch = min(config.batch_size, n)
+    return config.replace(batch_size=max(batch - batch % processes, processes), stages=tuple(stages))
+
+
+def _precision(encoder: Encoder, config: Config, graphs: Graphs, fabric: Fabric) -> str:
+    """Return what ``auto`` means here: what a probe of the first stage shows to be faster."""
+    first = config.stages[0]
+    if first.edges != "augmentation" or fabric.device.type not in ("cpu", "cuda"):
+        return "float32"
+    seconds = PROBE_SECONDS if config.budget is None else min(PROBE_SECONDS, PROBE_SHARE * config.budget)
+    return faster_precision(encoder, first, graphs(first, encoder, None), config, fabric, seconds=seconds / 2)
+
+
+def _planner(
+    task: Task, config: Config, found: Checkpoint | None, encoder: Encoder, fabric: Fabric
+) -> Planner | None:
+    """Return the planner of a budget; None where the stages say how long they are."""
+    if not any(stage.share for stage in task.config.stages):
+        return None
+    if config.budget is None:
+        raise InputError("stages with a share of the time need a budget; give one, or their epochs")
+    spent = found.info["seconds_since_start"] if found else 0.0
+    planner = Planner(config.budget, task.started - spent, task.clock)
+    planner.plans += found.info["plans"] if found else []
+    projection = projection_seconds(encoder, task.pixels, fabric.device)
+    planner.reserve = finish_seconds(projection, task.pixels, settle=config.recompute_statistics)
+    for stage in config.stages:
+        seconds = graph_seconds(projection, stage, len(task.pixels), encoder.backbone.features)
+        planner.graph_seconds.append(seconds)
+    return planner
+
+
+def _check_finite(tensors: Mapping[str, Tensor], run: Run) -> None:
+    """A finite loss can still leave weights that are not: they must not replace a good checkpoint."""
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise TrainingError(
+                f"stage {run.stages[run.number].name}: {name} is no longer finite at step {run.step}; "
+                "the last checkpoint is kept: use a lower rate or float32"
+            )
+
+
+def _where(run: Run, folder: Path | None) -> str:
+    how = "a checkpoint was saved; go on with --resume" if folder else "nothing was saved: give an output"
+    return f"stopped at step {run.step:,} of stage {run.number + 1} ({run.stages[run.number].name}); {how}"
+
+
+def _steps(stage: Any, config: Config, n: int, processes: int) -> int:
+    batch = stage_batch(stage, config, n, processes)
+    return stage.stop or stage_steps(stage, steps_per_epoch(n, batch, keep_short=config.keep_short_batch))
+
+
+def _median_pace(log: list[dict[str, Any]], stage: str) -> float | None:
+    paces = [line["views_per_second"] for line in log if line["stage"] == stage]
+    return float(np.median(paces)) if paces else None
