@@ -103,8 +103,10 @@ class Stage:
     """Neighbours of an image in the graph of ``neighbors`` and ``layout``."""
     layout_passes: float = 120.0
     """How often each image is moved while ``layout`` lays the graph out."""
-    view_scale: float = 1.0
-    """Edge of a view as a share of the image's; smaller views cost less."""
+    view_scale: float | None = 1.0
+    """Edge of a view as a share of the image's. None: that of the mean crop, so that things are as large in
+    views as in the plain images of the map (Touvron et al., NeurIPS 2019, arXiv 1906.06423); smaller views
+    also cost less."""
 
     train: Trained = "all"
     """Which weights learn; the rest is frozen whole, running statistics included."""
@@ -154,7 +156,7 @@ class Stage:
             where=where,
         )
         _not_negative(self, "norm_penalty", "warmup_epochs", "weight_decay", where=where)
-        if self.view_scale > 1:
+        if self.view_scale is not None and self.view_scale > 1:
             raise InputError(f"{where}view_scale must lie in (0, 1], got {self.view_scale:g}")
         for name, kinds in (
             *(("similarity", Similarity), ("edges", Edges), ("train", Trained), ("new_layer", NewLayer)),
@@ -255,6 +257,8 @@ class Config:
     @classmethod
     def from_dict(cls, values: dict[str, Any], *, where: str = "configuration") -> Config:
         """Build from plain types; unknown names and wrong types raise :class:`InputError`."""
+        if not isinstance(values, dict):
+            raise InputError(f"{where}: expected a table, got {values!r}")
         stages = values.get("stages")
         if not isinstance(stages, list | tuple) or not stages:
             raise InputError(f"{where}: 'stages' must be a list of at least one stage, got {stages!r}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,8 @@ def make_demo(
     from augmap.method.weights import build_encoder
 
     images, labels = digits()
-    opened = open_images({"images": images, "labels": labels})
+    # labels ride along for the colours and the closing line; training never sees them
+    opened = replace(open_images(images), labels={"label": labels.tolist()})
     made = fit(
         opened,
         output=output,

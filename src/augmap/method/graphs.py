@@ -21,6 +21,9 @@ from augmap.method.seeds import generator
 from augmap.method.source import Source
 from augmap.neighbors import nearest
 
+SMALLEST_VIEW = 16
+"""Pixels; below this, smaller views are hardly faster and much is lost."""
+
 Bar = Callable[[str], Callable[[int, int], None] | None]
 
 
@@ -49,8 +52,7 @@ class Graphs:
 
     def __call__(self, stage: Stage, encoder: Encoder, kept: Mapping[str, Tensor] | None) -> Edges:
         if stage.edges == "augmentation":
-            size = max(1, round(stage.view_scale * self.pixels.shape[1]))
-            return AugmentationGraph(self.images, self.augmentation, size)
+            return AugmentationGraph(self.images, self.augmentation, self._view_size(stage))
         if stage.edges == "layout" and stage.train == "all":
             raise InputError(f"stage {stage.name!r}: edges='layout' teaches the head; train 'head' or 'last'")
         found = dict(kept or {})
@@ -70,6 +72,13 @@ class Graphs:
         if stage.edges == "layout":
             return LayoutGraph(source, found["places"])
         return NeighborGraph(source, found["neighbors"])
+
+    def _view_size(self, stage: Stage) -> int:
+        """Edge of a view, px; a view that is smaller than the image has at least ``SMALLEST_VIEW``."""
+        edge, scale = self.pixels.shape[1], stage.view_scale
+        if scale is None:
+            scale = self.augmentation.mean_side if isinstance(self.augmentation, Augmentation) else 1.0
+        return max(round(scale * edge), min(edge, SMALLEST_VIEW))
 
     def _features(self, encoder: Encoder) -> np.ndarray:
         return project(encoder, self.pixels, positions=False, progress=self.bar("features"))[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from augmap.errors import InputError
@@ -75,6 +76,14 @@ class Augmentation:
     def upright(self) -> bool:
         """Whether every view is an upright box inside the image: then two matrices per image make it."""
         return self.rotation == self.shear == self.shift == 0 and self.zoom == (1, 1)
+
+    @property
+    def mean_side(self) -> float:
+        """Mean side of the box that is cut out, as a share of the image's (for a square box)."""
+        low, high = self.crop_area
+        if low == high:
+            return math.sqrt(low)
+        return 2 / 3 * (high**1.5 - low**1.5) / (high - low)
 
     @property
     def colours(self) -> bool:
