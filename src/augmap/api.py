@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -132,10 +131,12 @@ def fit(
         device=device, devices=devices, nodes=nodes, threads=threads, checkpoint_every=checkpoint_every
     )
     output = Path(output) if output is not None else None
-    from augmap.method.launch import Task, launch, pick_device
+    from augmap.method.launch import Task, launch, leads, pick_device
     from augmap.settings import settle
 
-    with _place(output, resume=resume, overwrite=overwrite):
+    if not leads():  # torchrun's other processes train along, in silence; the first one saves
+        say, progress = (lambda line: None), None
+    with _place(output, resume=resume, overwrite=overwrite) if leads() else contextlib.nullcontext():
         start_from = _start_from(init)
         settings = settle(
             config,
@@ -166,7 +167,7 @@ def fit(
         if len(opened) < 2:
             raise InputError(f"{opened.source}: a map needs at least 2 images, found {len(opened)}")
     config = settings.config
-    if output is not None and overwrite:
+    if output is not None and overwrite and leads():
         disk.remove_checkpoint(output)
     for note in opened.notes:
         say(note)
@@ -177,17 +178,6 @@ def fit(
             "%H:%M:%S", time.localtime(time.time() + config.budget - (time.monotonic() - started))
         )
         say(f"{len(opened):,} images; the map will be ready at {ready}")
-    request = {
-        "images": opened.fingerprint,
-        "preset": config.preset,
-        "seed": config.seed,
-        "backbone": config.backbone,
-        "augment": config.augment,
-        "budget": config.budget,
-        "stages": hashlib.sha256(repr(config.stages).encode()).hexdigest()[:16],
-        "batch_size": config.batch_size,
-        "init": config.init,
-    }
     outcome = launch(
         Task(
             pixels=opened.pixels,
@@ -198,7 +188,7 @@ def fit(
             init=start_from.weights if start_from else None,
             folder=output / disk.CHECKPOINT if output else None,
             resume=resume,
-            identity=request,
+            identity={"images": opened.fingerprint},
             listeners=listeners,
             say=say,
             progress=progress,
@@ -227,10 +217,12 @@ def fit(
         shared = align(result, start_from)
         turned = "turned onto their places" if shared > result.dim else "too few to turn the map by"
         say(f"{shared:,} of {result.n:,} images are on the map to start from, {turned}")
+    result.embedder = embedder(result, settings.module, device)
+    if not leads():
+        return result
     result.thumbs = make_thumbs(
         opened.pixels, result.positions, progress=progress("thumbnails") if progress else None
     )
-    result.embedder = embedder(result, settings.module, device)
     result.info["seconds"] = round(time.monotonic() - started, 2)
     if output is not None:
         _save(result, output)

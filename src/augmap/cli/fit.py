@@ -134,8 +134,11 @@ def fit(
             )
         except Interrupted as stopped:
             raise Interrupted(f"{stopped} (augmap fit {images} -o {output} ... --resume)") from None
+    from augmap.method.launch import leads
     from augmap.quality import sentence
 
+    if not leads():
+        return
     for line in skipped_lines(made):
         print(line)
     print(f"{output}: {made.n:,} images in {made.dim}-D, {duration(made.info['seconds'])}")

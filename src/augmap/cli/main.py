@@ -138,7 +138,8 @@ def _usage(error: Exception) -> str:
 
 def _say(message: str, *, code: int) -> int:
     """One line on stderr, whatever the message holds."""
-    print("augmap:", " ".join(message.split()), file=sys.stderr)
+    if "TORCHELASTIC_RUN_ID" not in os.environ or os.environ.get("RANK") == "0":  # torchrun: once is enough
+        print("augmap:", " ".join(message.split()), file=sys.stderr)
     return code
 
 

@@ -90,7 +90,9 @@ def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
     say = task.say if fabric.is_global_zero else silent
     bar = task.progress if task.progress and fabric.is_global_zero else lambda title: None
     pixels, n = task.pixels, len(task.pixels)
-    found = checkpoint.load(task.folder) if task.resume and task.folder else None
+    found = None
+    if task.resume and task.folder:
+        found = fabric.broadcast(checkpoint.load(task.folder) if fabric.is_global_zero else None)
     if found is not None:
         assert task.folder is not None
         compare(found, task.config, task.identity, fabric.world_size, where=task.folder, say=say)
