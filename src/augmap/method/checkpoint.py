@@ -150,8 +150,8 @@ def _flat(config: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """Every entry of a configuration under a name that a person can find in it."""
     entries = [(name, value) for name, value in config.items() if name != "stages"]
     entries.append(("stages", [stage["name"] for stage in config["stages"]]))
-    for stage in config["stages"]:
-        entries += [(f"{name} of stage {stage['name']!r}", value) for name, value in stage.items()]
+    for number, stage in enumerate(config["stages"], 1):
+        entries += [(f"{name} of stage {number}", value) for name, value in stage.items()]
     return entries
 
 

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from augmap.config import Stage
+from augmap.errors import InputError
 from augmap.method.edges import Edges
 from augmap.method.encoder import Encoder
 from augmap.method.loss import gather_views, info_nce_views, norm_penalty
@@ -42,6 +43,8 @@ def stage_loss(
 
 def make_kernel(stage: Stage) -> LogSimilarity:
     """Return the log-similarity of a stage."""
+    if stage.learn_temperature and stage.end_temperature is not None:
+        raise InputError(f"stage {stage.name!r}: learn_temperature and end_temperature exclude each other")
     return make_similarity(
         stage.similarity, temperature=stage.temperature, dof=stage.dof, learnable=stage.learn_temperature
     )
