@@ -17,9 +17,7 @@ from augmap.method.run import Outcome, Task
 from augmap.method.sets import AUGMENTATIONS
 
 
-def stripes(
-    n: int = 96, size: int = 8, channels: int = 1, seed: int = 0
-) -> tuple[np.ndarray, np.ndarray]:
+def stripes(n: int = 96, size: int = 8, channels: int = 1, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Stripes that run across, down or aslant, at a random phase, colour and contrast; and which they are."""
     random = np.random.default_rng(seed)
     kind = random.integers(0, 3, n)

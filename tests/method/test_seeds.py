@@ -16,6 +16,12 @@ def test_same_key_same_numbers_whatever_was_drawn_before():
 
 
 def test_every_part_of_the_key_matters():
-    keys = [(0, "views", 0, 1), (1, "views", 0, 1), (0, "order", 0, 1), (0, "views", 1, 0), (0, "views", 0, 11)]
+    keys = [
+        (0, "views", 0, 1),
+        (1, "views", 0, 1),
+        (0, "order", 0, 1),
+        (0, "views", 1, 0),
+        (0, "views", 0, 11),
+    ]
     keys += [(0, "views", 0, 1, 1), (0, "views", 1), (2**62, "views", 0, 1)]
     assert len({tuple(draw(*key)) for key in keys}) == len(keys)

@@ -55,7 +55,7 @@ class Edges(Protocol):
         ...
 
     def pairs(
-        self, batches: Iterable[tuple[Int[Tensor, " b"], torch.Generator]], part: Part = ALL
+        self, batches: Iterable[tuple[Int[Tensor, " _"], torch.Generator]], part: Part = ALL
     ) -> Iterator[Pairs]:
         """Yield one batch after the other.
 
@@ -89,7 +89,7 @@ class AugmentationGraph:
         return {}
 
     def pairs(
-        self, batches: Iterable[tuple[Int[Tensor, " b"], torch.Generator]], part: Part = ALL
+        self, batches: Iterable[tuple[Int[Tensor, " _"], torch.Generator]], part: Part = ALL
     ) -> Iterator[Pairs]:
         _, height, _, channels = self.source.shape
         ahead: list[tuple[int, torch.Generator]] = []
@@ -134,7 +134,7 @@ class NeighborGraph:
         return {"neighbors": self.neighbors}
 
     def pairs(
-        self, batches: Iterable[tuple[Int[Tensor, " b"], torch.Generator]], part: Part = ALL
+        self, batches: Iterable[tuple[Int[Tensor, " _"], torch.Generator]], part: Part = ALL
     ) -> Iterator[Pairs]:
         def rows() -> Iterator[Tensor]:
             for batch, generator in batches:
@@ -171,7 +171,7 @@ class LayoutGraph:
         return {"places": self.places}
 
     def pairs(
-        self, batches: Iterable[tuple[Int[Tensor, " b"], torch.Generator]], part: Part = ALL
+        self, batches: Iterable[tuple[Int[Tensor, " _"], torch.Generator]], part: Part = ALL
     ) -> Iterator[Pairs]:
         places = Source(self.places / self.unit, self.source.device)
         rows = (batch[part.of(len(batch))] for batch, _ in batches)

@@ -169,7 +169,8 @@ class StageWatch:
     def __init__(self, watch: Watch, span: Span, keep: Keep = lambda done, losses: None) -> None:
         self.watch, self.span, self._keep = watch, span, keep
         self.done = self._looked = span.start
-        self._time = watch.clock()
+        self._time = self._stepped = watch.clock()
+        self._step = 0.0
         self._new: list[Tensor] = []
         self._epoch = list(span.losses)
         self._epoch_began = (span.start, self._time)
@@ -190,7 +191,9 @@ class StageWatch:
         self._new.append(loss.detach())
         last = self.done >= span.steps
         epoch_ended = last or math.floor(self.done / span.per_epoch) > math.floor(step / span.per_epoch)
-        late = span.deadline is not None and watch.clock() + self._until_asked() > span.deadline
+        now = watch.clock()
+        self._step, self._stepped = now - self._stepped, now
+        late = span.deadline is not None and now + self._until_asked() > span.deadline
         hurried = watch.fabric.world_size == 1 and (watch.stop.wanted or late)  # nobody else to agree with
         if not (epoch_ended or hurried or self.done - self._looked >= LOOK_EVERY):
             self._tell(rate)
@@ -210,7 +213,7 @@ class StageWatch:
     def _until_asked(self) -> float:
         """Seconds until the stage could end next: after one step, with other processes at the next look."""
         steps = 1 if self.watch.fabric.world_size == 1 else LOOK_EVERY
-        return 0.0 if math.isnan(self._pace) else steps * self._pace
+        return steps * max(self._step, 0.0 if math.isnan(self._pace) else self._pace)
 
     def _look(self) -> None:
         losses = torch.stack(self._new)

@@ -1,0 +1,108 @@
+"""What makes a pair: two views of one image, an image and a neighbour, an image and its place."""
+
+import numpy as np
+import pytest
+import torch
+
+from augmap.method.augment import plain
+from augmap.method.edges import ALL, AugmentationGraph, LayoutGraph, NeighborGraph, Part
+from augmap.method.seeds import generator
+from augmap.method.sets import AUGMENTATIONS, Augmentation
+from augmap.method.source import Source
+
+CPU = torch.device("cpu")
+NOTHING = Augmentation(crop_area=(1, 1), crop_ratio=(1, 1), flip=0, jitter=0, grey=0)
+
+
+def images(n=12, size=6, channels=3):
+    return np.random.default_rng(0).integers(0, 256, (n, size, size, channels), dtype=np.uint8)
+
+
+def steps(*batches):
+    return [(torch.tensor(b), generator(0, "views", step)) for step, b in enumerate(batches)]
+
+
+def views(graph, batches, part=ALL):
+    return [inputs for inputs, _ in graph.pairs(batches, part)]
+
+
+def augmented(augmentation=AUGMENTATIONS["natural"], size=6):
+    return AugmentationGraph(Source(images(), CPU), augmentation, size)
+
+
+def test_first_ends_then_second_ends_of_the_right_images():
+    batch = [5, 0, 7]
+    (found,) = views(augmented(NOTHING), steps(batch))
+    same = plain(torch.from_numpy(images()[batch]))
+    torch.testing.assert_close(found, torch.cat([same, same]))
+
+
+def test_the_two_views_are_drawn_apart_and_anew_for_each_step():
+    first, second = views(augmented(), steps([1, 2], [1, 2]))
+    assert (first[:2] - first[2:]).abs().amax((1, 2, 3)).min() > 0.05
+    assert not torch.equal(first, second)
+    again, _ = views(augmented(), steps([1, 2], [1, 2]))
+    assert torch.equal(first, again)
+
+
+def test_views_of_another_size():
+    (found,) = views(augmented(size=4), steps([0, 1, 2]))
+    assert found.shape == (6, 3, 4, 4)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+
+
+def neighbor_graph():
+    table = torch.tensor([[(i + 1) % 12, (i + 3) % 12] for i in range(12)])
+    return NeighborGraph(Source(torch.arange(12.0)[:, None], CPU), table)
+
+
+def test_an_image_and_one_of_its_neighbours_all_of_them_in_turn():
+    met = {i: set() for i in range(12)}
+    batches = [(torch.randperm(12), generator(0, "views", step)) for step in range(30)]
+    for (batch, _), found in zip(batches, views(neighbor_graph(), batches), strict=True):
+        own, other = found[:12, 0].long(), found[12:, 0].long()
+        assert torch.equal(own, batch)
+        for i, j in zip(own.tolist(), other.tolist(), strict=True):
+            met[i].add(j)
+    assert met == {i: {(i + 1) % 12, (i + 3) % 12} for i in range(12)}
+
+
+def test_neighbours_as_plain_images():
+    graph = NeighborGraph(Source(images(), CPU), torch.tensor([[(i + 1) % 12] for i in range(12)]), 6)
+    (found,) = views(graph, steps([3, 11]))
+    assert torch.equal(found, plain(torch.from_numpy(images()[[3, 11, 4, 0]])))
+
+
+def test_places_in_units_of_their_spread():
+    places = torch.randn(12, 2, generator=generator(0)) * 30
+    graph = LayoutGraph(Source(torch.arange(12.0)[:, None], CPU), places)
+    ((inputs, targets),) = graph.pairs(steps([4, 9]))
+    assert inputs[:, 0].tolist() == [4, 9]
+    torch.testing.assert_close(targets * graph.unit, places[[4, 9]])
+    assert graph.unit == pytest.approx(float(places.std(0).mean()))
+
+
+GRAPHS = [
+    augmented(),
+    neighbor_graph(),
+    LayoutGraph(Source(torch.arange(12.0)[:, None], CPU), torch.rand(12, 2)),
+]
+
+
+@pytest.mark.parametrize("graph", GRAPHS, ids=lambda g: type(g).__name__)
+@pytest.mark.parametrize("world", [2, 3])
+def test_shares_of_processes_are_slices_of_the_whole(graph, world):
+    ends = 1 if isinstance(graph, LayoutGraph) else 2
+    batches = [list(range(12)), [7, 2, 9, 4, 0, 11], [3, 1, 2, 10, 5, 8, 6]]  # the last is a short one
+    wholes = views(graph, steps(*batches))
+    shares = [views(graph, steps(*batches), Part(rank, world)) for rank in range(world)]
+    for step, whole in enumerate(wholes):
+        own = [share[step].unflatten(0, (ends, -1)) for share in shares]
+        b = len(whole) // ends // world * world
+        assert torch.equal(torch.cat(own, 1), whole.unflatten(0, (ends, -1))[:, :b])
+
+
+def test_what_a_checkpoint_needs():
+    assert augmented().kept == {}
+    assert list(neighbor_graph().kept) == ["neighbors"]
+    assert list(GRAPHS[2].kept) == ["places"]

@@ -1,0 +1,185 @@
+"""Budgets become steps: by a clock that is told what time it is, so that every promise can be exact."""
+
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from augmap.config import Stage
+from augmap.errors import InputError
+from augmap.method import probe, run, train
+from augmap.method.plan import LATE, MARGIN, Planner
+from runs import Clock, same_bits, small_config, stripes
+from runs import run as run_small
+
+STAGES = [
+    Stage(name="pretrain", share=0.7, warmup_epochs=2),
+    Stage(name="map", share=0.2),
+    Stage(name="polish", share=0.1),
+]
+
+
+def planner(seconds=100.0, **options):
+    clock = Clock()
+    return Planner(seconds, clock.now, clock, **options), clock
+
+
+def test_shares_counted():
+    plan, clock = planner(100.0, reserve=8.0)
+    clock.now += 10
+    # 100 - 2 of margin - 8 - 10 = 80 s; seven tenths of them
+    first = plan.lay_out(STAGES, 0, 0.5, 10.0)
+    assert (first.steps, first.share, first.stop) == (112, None, None)
+    assert first.warmup_epochs == pytest.approx(1.12)  # a tenth of 11.2 epochs, not 2
+    clock.now += 56 - 20  # faster than was thought: 20 s are shared by the other two
+    second = plan.lay_out([first, *STAGES[1:]], 1, 0.1, 10.0)
+    assert second.steps == int((80 - 36) * 2 / 3 / 0.1)
+    assert [p["stage"] for p in plan.plans] == ["pretrain", "map"]
+    assert plan.plans[0] == {
+        "stage": "pretrain", "at_seconds": 10.0, "left_seconds": 80.0, "reserve_seconds": 8.0,
+        "step_seconds": 0.5, "steps": 112,
+    }  # fmt: skip
+
+
+def test_graphs_that_later_stages_need_have_their_time():
+    plan, _ = planner(300.0, graph_seconds=[5.0, 40.0, 30.0])
+    free = 300 * (1 - MARGIN) - (40 + 30 + 2 * plan.probe_seconds)
+    assert plan.lay_out(STAGES, 0, 0.1, 10.0).steps == pytest.approx(free * 0.7 / 0.1, abs=1)
+
+
+def test_what_a_capped_stage_leaves_goes_to_the_others():
+    plan, clock = planner()
+    stages = [dataclasses.replace(STAGES[0], max_epochs=2.0), *STAGES[1:]]
+    first = plan.lay_out(stages, 0, 0.1, 10.0)
+    assert first.steps == 20
+    clock.now += 2
+    assert plan.lay_out([first, *STAGES[1:]], 1, 0.1, 10.0).steps == int(96 * 2 / 3 / 0.1)
+
+
+def test_too_short_a_budget():
+    plan, clock = planner(60.0, reserve=30.0)
+    clock.now += 25
+    with pytest.raises(
+        InputError, match=r"a budget of 60 s is too short: 3.8 s are left .* a step takes 8 s"
+    ):
+        plan.lay_out(STAGES, 0, 8.0, 10.0)
+    # later stages get a step at least: the map of the first is there
+    assert plan.lay_out(STAGES, 2, 8.0, 10.0).steps == 1
+
+
+def test_deadlines_counted():
+    plan, clock = planner(100.0, reserve=8.0)
+    first = plan.lay_out(STAGES, 0, 0.5, 10.0)
+    stages = [first, *STAGES[1:]]
+    assert plan.deadline(stages, 0) == pytest.approx(clock.now + LATE * first.steps * 0.5 + 2)
+    assert plan.deadline(stages, 0, 100) == pytest.approx(clock.now + LATE * (first.steps - 100) * 0.5 + 2)
+    last = [dataclasses.replace(s, share=None, steps=5) for s in STAGES]
+    assert plan.deadline(last, 2) == pytest.approx(100 + 100 - 8 - 2 + 2)
+
+
+def budgeted(*stages):
+    return small_config(*(stages or STAGES), budget=100.0)
+
+
+def simulate(monkeypatch, seconds_of_step, *, config=None, think=0.5, finish=6.0, reserve=6.0):
+    """Run for real, but by a clock that a step moves by ``seconds_of_step(stage number, step)``."""
+    clock = Clock()
+    steps = {"now": 0}
+    begin = clock.now
+    rate = train.learning_rate
+
+    def tick(stage, step, *rest):  # called once a step
+        number = [s.name for s in (config or budgeted()).stages].index(stage.name)
+        clock.now += seconds_of_step(number, step)
+        steps["now"] += 1
+        return rate(stage, step, *rest)
+
+    monkeypatch.setattr(train, "learning_rate", tick)
+    monkeypatch.setattr(train, "step_seconds", lambda *a, **k: think)
+    monkeypatch.setattr(run, "projection_seconds", lambda *a, **k: 1.0)
+    monkeypatch.setattr(run, "finish_seconds", lambda *a, **k: reserve)
+    monkeypatch.setattr(run, "graph_seconds", lambda *a, **k: 0.0)
+    outcome = run_small(config or budgeted(), clock=clock, started=begin)
+    return outcome, clock.now - begin + finish, steps["now"]
+
+
+def test_in_time_when_the_pace_is_as_measured(monkeypatch):
+    outcome, took, steps = simulate(monkeypatch, lambda number, step: 0.5)
+    assert 95 <= took <= 100
+    assert steps == pytest.approx((100 - 2 - 6) / 0.5, abs=3)
+    assert all(s.stop is None and s.share is None for s in outcome.config.stages)
+    assert [p["steps"] for p in outcome.history["plans"]] == [s.steps for s in outcome.config.stages]
+    assert outcome.history["steps"] == steps
+
+
+def test_faster_than_measured_the_time_goes_to_later_stages(monkeypatch):
+    outcome, took, _ = simulate(monkeypatch, lambda number, step: 0.25 if number == 0 else 0.5)
+    assert 95 <= took <= 100
+    first, second, third = (p["steps"] for p in outcome.history["plans"])
+    # two later probes have a second each
+    assert first == pytest.approx(90 * 0.7 / 0.5, abs=1)
+    assert second == pytest.approx((92 - first * 0.25) * 2 / 3 / 0.5, abs=2)
+    assert third > 20
+
+
+@pytest.mark.parametrize("slower", [1.5, 20.0])
+@pytest.mark.parametrize("when", [0, 40])
+def test_at_most_five_percent_late_however_slow_it_gets(monkeypatch, slower, when):
+    pace = lambda number, step: 0.5 if number == 0 and step < when else 0.5 * slower  # noqa: E731
+    outcome, took, _ = simulate(monkeypatch, pace)
+    assert took <= 105
+    stopped = [s for s in outcome.config.stages if s.stop is not None]
+    assert stopped
+    assert all(s.stop < s.steps for s in stopped)
+
+
+def test_slower_in_the_last_stage_only(monkeypatch):
+    outcome, took, _ = simulate(monkeypatch, lambda number, step: 0.5 if number < 2 else 1.0)
+    assert 95 <= took <= 105
+    assert outcome.config.stages[2].stop is not None
+    assert outcome.config.stages[0].stop is None
+
+
+@given(st.lists(st.floats(0.05, 3.0), min_size=40, max_size=40), st.floats(0.1, 1.0))
+def test_any_pace_ends_in_time(paces, think):
+    """The planner and its deadlines alone, with steps of any length."""
+    plan, clock = planner(100.0, reserve=6.0)
+    stages = list(STAGES)
+    for number in range(3):
+        stages[number] = plan.lay_out(stages, number, think, 10.0)
+        deadline = plan.deadline(stages, number)
+        for step in range(stages[number].steps):
+            longest = max(paces)
+            if clock.now + longest > deadline and step > 0:
+                break
+            clock.now += paces[step % 40]
+    assert clock.now - 100 + 6 <= 105 + 3.0  # each stage takes a step at least
+
+
+def test_the_resolved_configuration_gives_the_same_bits(monkeypatch):
+    """Also where a stage ended early: what was run is written down."""
+    pace = lambda number, step: 0.5 if number == 0 and step < 30 else 1.0  # noqa: E731
+    outcome, _, steps = simulate(monkeypatch, pace)
+    assert any(s.stop for s in outcome.config.stages)
+    monkeypatch.undo()
+    again = run_small(outcome.config)
+    assert same_bits(outcome, again)
+    assert again.config == outcome.config
+    assert again.history["steps"] == steps
+    assert again.history["plans"] == []
+
+
+def test_shares_without_a_budget_are_refused():
+    with pytest.raises(InputError, match="budget"):
+        run_small(small_config(*STAGES))
+
+
+def test_reserve_grows_with_the_work():
+    pixels = stripes(300)[0]
+    few = probe.finish_seconds(0.3, pixels, settle=False)
+    settled = probe.finish_seconds(0.3, pixels, settle=True)
+    assert settled == pytest.approx(few + 0.3, abs=0.1)  # its batches are one more projection of 300
+    assert few >= 0.3 * 7  # itself, and three views through two encoders for the closing line
+    many = stripes(300)[0].repeat(20, 0)  # of 6,000 images the closing line looks at 2,000
+    assert 180 < probe.finish_seconds(60.0, many, settle=False) < 180 + 20
