@@ -44,7 +44,9 @@ RUNS = {
 
 def main() -> None:
     """Make the runs that are named."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("names", nargs="+", choices=RUNS)
     parser.add_argument("--data", type=Path, required=True, help="folder that holds unpack.py and the data")
     parser.add_argument("--work", type=Path, required=True, help="where images and maps are kept")
@@ -66,7 +68,17 @@ def make(name: str, run: Run, data: Path, work: Path, results: Path) -> None:
     map_folder = work / f"{name}.map"
     # a cache of its own and empty, so that decoding is part of the time
     cache = work / f"{name}.cache"
-    command = [sys.executable, "-m", "augmap", "fit", str(folder), "-o", str(map_folder), "--budget", run.budget]
+    command = [
+        sys.executable,
+        "-m",
+        "augmap",
+        "fit",
+        str(folder),
+        "-o",
+        str(map_folder),
+        "--budget",
+        run.budget,
+    ]
     command += ["--cache", str(cache), "--overwrite", *run.options]
     began = time.monotonic()
     process = subprocess.Popen(command)
@@ -114,7 +126,9 @@ def hardware() -> dict[str, object]:
     processor = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").exists():
         lines = Path("/proc/cpuinfo").read_text().splitlines()
-        processor = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), processor)
+        processor = next(
+            (line.split(":")[1].strip() for line in lines if line.startswith("model name")), processor
+        )
     return {
         "commit": subprocess.run(git, capture_output=True, text=True).stdout.strip(),
         "python": platform.python_version(),

@@ -27,6 +27,8 @@ BUDGET = {"cpu": "20m", "cuda": "10m", "mps": "20m"}
 """Time to be ready in where neither a budget nor epochs are given, by device."""
 BACKBONE = {"cpu": "slim", "cuda": "resnet18", "mps": "resnet18"}
 """Network where none is asked for, by device."""
+BATCH = {"cpu": 128, "cuda": 512, "mps": 256}
+"""Images a step where neither preset nor user says how many, by device."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,8 +103,10 @@ def settle(
         raise InputError("preset 'continue' goes on from a map: give it as init (--init)")
     if epochs is None and seconds is None and any(s.share for s in PRESETS[preset].stages):
         seconds = parse_duration(BUDGET[device])
-    settings: dict[str, Any] = {"backbone": PRESETS[preset].settings.get("backbone", BACKBONE[device])}
-    settings |= {"batch_size": batch_size, "precision": precision, "seed": seed}
+    settings: dict[str, Any] = {"backbone": BACKBONE[device], "batch_size": BATCH[device]}
+    settings |= PRESETS[preset].settings
+    settings |= {"seed": seed} | ({} if batch_size is None else {"batch_size": batch_size})
+    settings |= {} if precision is None else {"precision": precision}
     if start is not None:
         settings |= _kept(start, augment, backbone, dim)
         dim = start.dim
