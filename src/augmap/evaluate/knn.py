@@ -74,7 +74,7 @@ def knn_accuracy(
         rarest = np.bincount(codes).min()
         if rarest < 2:
             raise InputError(
-                f"label {names[np.bincount(codes).argmin()]!r} has one image; at least 2 are needed"
+                f"label {str(names[np.bincount(codes).argmin()])!r} has one image; at least 2 are needed"
             )
         drawn = StratifiedShuffleSplit(repeats, test_size=max(1 / 6, len(names) / len(x)), random_state=seed)
         pairs, how = list(drawn.split(x, codes)), f"stratified, {repeats} random splits"
