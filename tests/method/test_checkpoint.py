@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from runs import Small, checkpoint_files, small_config, three_stages
 
 from augmap.errors import InputError
 from augmap.folder import json_bytes
@@ -11,7 +12,6 @@ from augmap.method import checkpoint as checkpoints
 from augmap.method.checkpoint import Checkpoint, capture, compare, load, machine, restore, save, under
 from augmap.method.encoder import make_encoder
 from augmap.method.similarity import Cauchy
-from runs import Small, checkpoint_files, small_config, three_stages
 
 
 def parts(optimizer=torch.optim.SGD, steps=2, **options):
@@ -111,7 +111,7 @@ def test_damage_is_said(tmp_path, harm):
         state.unlink()
     else:
         record.write_text("{" if harm == "no json" else json.dumps({"stage": 0}))
-    with pytest.raises(InputError, match="the checkpoint is damaged .* --overwrite"):
+    with pytest.raises(InputError, match=r"the checkpoint is damaged .* --overwrite"):
         load(tmp_path)
 
 

@@ -5,13 +5,13 @@ import dataclasses
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from runs import Clock, same_bits, small_config, stripes
+from runs import run as run_small
 
 from augmap.config import Stage
 from augmap.errors import InputError
 from augmap.method import probe, run, train
 from augmap.method.plan import LATE, MARGIN, Planner
-from runs import Clock, same_bits, small_config, stripes
-from runs import run as run_small
 
 STAGES = [
     Stage(name="pretrain", share=0.7, warmup_epochs=2),

@@ -5,6 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from runs import small_config
 
 from augmap.config import Stage
 from augmap.method.schedule import (
@@ -16,7 +17,6 @@ from augmap.method.schedule import (
     steps_per_epoch,
 )
 from augmap.presets import PRESETS
-from runs import small_config
 
 PRETRAIN, READOUT, FINETUNE = PRESETS["paper"].stages
 PER_EPOCH = 59.0  # 60,000 = 58 * 1024 + 608

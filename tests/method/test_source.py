@@ -36,7 +36,7 @@ def test_a_memory_map_and_a_stream(tmp_path):
 
 
 def test_fetched_ahead_in_order_and_not_too_far():
-    """What a GPU does with rows that do not fit on it, on the meta device: it needs no GPU to be looked at."""
+    """Rows that do not fit on a device; the meta device stands for a GPU."""
     source = Source(images(), CPU)
     source.device = torch.device("meta")
     asked = []

@@ -5,6 +5,7 @@ import math
 
 import pytest
 import torch
+from runs import Small
 from torch import nn
 
 from augmap.config import Stage
@@ -14,7 +15,6 @@ from augmap.method.encoder import make_encoder
 from augmap.method.similarity import Cauchy
 from augmap.method.source import Source
 from augmap.method.step import contrast, make_kernel, make_optimizer, set_rate, set_trained, stage_loss
-from runs import Small
 
 
 def stage(**options):

@@ -1,4 +1,4 @@
-"""Beside the steps: reports, the log, when checkpoints are due, who may stop a run, and few looks at the loss."""
+"""Beside the steps: reports, log, due checkpoints, who may stop a run, and few looks at the loss."""
 
 import json
 import math
@@ -8,12 +8,12 @@ import threading
 
 import pytest
 import torch
+from runs import Clock, cpu
 
 from augmap.config import Stage
 from augmap.errors import TrainingError
 from augmap.method import watch as watching
 from augmap.method.watch import LOOK_EVERY, Span, StageWatch, Stop, Stopped, Watch
-from runs import Clock, cpu
 
 
 def stage_watch(*, steps=40, per_epoch=8.0, keep_every=None, deadline=None, start=0, losses=(), **settings):

@@ -1,0 +1,91 @@
+"""The graph of each stage, and what of it a resumed run takes over."""
+
+import numpy as np
+import pytest
+import torch
+from runs import Small, cpu, small_config, stripes
+
+from augmap.config import Stage
+from augmap.errors import InputError
+from augmap.method import graphs as graphing
+from augmap.method.edges import AugmentationGraph, LayoutGraph, NeighborGraph
+from augmap.method.graphs import Graphs
+from augmap.method.project import project
+from augmap.method.sets import AUGMENTATIONS
+from augmap.method.source import Source
+from augmap.method.weights import build_encoder
+from augmap.neighbors import nearest
+
+PIXELS = stripes(60)[0]
+CONFIG = small_config(recompute_statistics=False)
+
+
+def graphs(config=CONFIG, said=None, pixels=PIXELS):
+    source = Source(pixels, torch.device("cpu"))
+    say = (lambda line: None) if said is None else said.append
+    return Graphs(pixels, source, AUGMENTATIONS["natural"], config, cpu(), say, lambda title: None)
+
+
+def stage(**options):
+    return Stage(**{"name": "s", "steps": 1, "neighbors": 4, **options})
+
+
+def encoder():
+    return build_encoder(CONFIG, PIXELS, Small())
+
+
+def test_views_of_a_share_of_the_image():
+    pixels = stripes(4, size=40)[0]
+    graph = graphs(pixels=pixels)(stage(view_scale=0.6), encoder(), None)
+    assert isinstance(graph, AugmentationGraph)
+    assert graph.view_size == 24
+    assert graph.augmentation is AUGMENTATIONS["natural"]
+
+
+@pytest.mark.parametrize(("train", "shape"), [("head", (60, 16)), ("all", (60, 8, 8, 1))])
+def test_neighbours_in_the_features(train, shape):
+    said = []
+    graph = graphs(said=said)(stage(edges="neighbors", train=train), encoder(), None)
+    assert isinstance(graph, NeighborGraph)
+    features = project(encoder(), PIXELS)[1]
+    np.testing.assert_array_equal(graph.neighbors, nearest(features, 4, metric="cosine")[0])
+    assert graph.source.shape == shape  # a frozen backbone is run once
+    if train == "head":
+        np.testing.assert_array_equal(graph.source.take(torch.arange(60)), features)
+    assert said == ["graph of the 4 nearest neighbours of 60 images"]
+
+
+def test_of_few_images_all_others_are_neighbours():
+    graph = graphs(pixels=PIXELS[:3])(stage(edges="neighbors", train="head"), encoder(), None)
+    assert graph.neighbors.sort(1).values.tolist() == [[1, 2], [0, 2], [0, 1]]
+
+
+def test_a_kept_table_is_taken_as_it_is(monkeypatch):
+    monkeypatch.setattr(graphing, "nearest", None)
+    monkeypatch.setattr(graphing, "settle_statistics", None)
+    table = torch.zeros(60, 4, dtype=torch.long)
+    for train in ("head", "all"):
+        made = graphs(small_config())(stage(edges="neighbors", train=train), encoder(), {"neighbors": table})
+        assert made.neighbors is table
+    places = torch.rand(60, 2)
+    made = graphs(small_config())(stage(edges="layout", train="head"), encoder(), {"places": places})
+    assert made.places is places
+    assert made.source.shape == (60, 16)
+
+
+def test_a_layout_is_a_function_of_the_seed():
+    def places(seed):
+        made = graphs(CONFIG.replace(seed=seed))(
+            stage(edges="layout", train="head", dim=3, layout_passes=5), encoder(), None
+        )
+        assert isinstance(made, LayoutGraph)
+        return made.places
+
+    assert places(0).shape == (60, 3)
+    assert torch.equal(places(0), places(0))
+    assert not torch.equal(places(0), places(1))
+
+
+def test_a_layout_teaches_the_head_only():
+    with pytest.raises(InputError, match="train 'head' or 'last'"):
+        graphs()(stage(edges="layout"), encoder(), None)

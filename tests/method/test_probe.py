@@ -1,0 +1,100 @@
+"""Measurements: what is timed, by which clock, and that nothing is changed by it."""
+
+import numpy as np
+import pytest
+import torch
+from runs import Small, cpu, small_config, stripes
+
+from augmap.config import Stage
+from augmap.method import probe
+from augmap.method.edges import AugmentationGraph
+from augmap.method.probe import faster_precision, graph_seconds, projection_seconds, step_seconds
+from augmap.method.sets import AUGMENTATIONS
+from augmap.method.source import Source
+from augmap.method.weights import build_encoder
+
+PIXELS = stripes(40)[0]
+STAGE = Stage(name="s", steps=1, learn_temperature=True)
+CONFIG = small_config(STAGE, batch_size=16)
+
+
+def parts():
+    graph = AugmentationGraph(Source(PIXELS, torch.device("cpu")), AUGMENTATIONS["natural"], 8)
+    return build_encoder(CONFIG, PIXELS, Small()), graph
+
+
+class Ticks:
+    """A clock whose readings are given."""
+
+    def __init__(self, *durations):
+        self.readings = list(np.cumsum([0.0, *durations]))
+
+    def __call__(self):
+        return self.readings.pop(0)
+
+
+def timed(*durations, seconds):
+    encoder, graph = parts()
+    return step_seconds(encoder, STAGE, graph, CONFIG, fabric=cpu(), seconds=seconds, clock=Ticks(*durations))
+
+
+def test_the_median_without_the_first_step():
+    assert timed(9.0, 0.5, 0.25, 0.75, seconds=3.0) == pytest.approx(0.5)
+
+
+def test_until_the_time_is_over_and_at_least_four_steps():
+    assert timed(9.0, 1.0, 2.0, 4.0, seconds=0.1) == pytest.approx(2.0)
+    assert timed(0.5, 1.0, 2.0, 2.0, 8.0, 9.0, seconds=13.0) == pytest.approx(2.0)
+
+
+def test_nothing_is_changed():
+    encoder, graph = parts()
+    encoder.eval().requires_grad_(False)
+    before = {k: v.clone() for k, v in encoder.state_dict().items()}
+    state = torch.random.get_rng_state()
+    assert step_seconds(encoder, STAGE, graph, CONFIG, fabric=cpu(), seconds=0.01) > 0
+    assert all(torch.equal(v, before[k]) for k, v in encoder.state_dict().items())
+    assert not any(p.requires_grad for p in encoder.parameters())
+    assert not encoder.training
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(("wide", "low", "found"), [(1.0, 0.9, "bfloat16"), (1.0, 0.96, "float32")])
+def test_half_precision_must_be_worth_it(wide, low, found, monkeypatch):
+    seconds = {"float32": wide, "bfloat16": low}
+    monkeypatch.setattr(probe, "step_seconds", lambda *a, precision, **k: seconds[precision])
+    assert faster_precision(*parts()[:1], STAGE, parts()[1], CONFIG, cpu(), seconds=1.0) == found
+
+
+def test_the_precision_asked_for_is_timed(monkeypatch):
+    seen = []
+    contrast = probe.stage_loss
+    monkeypatch.setattr(
+        probe, "stage_loss", lambda z, *rest: (seen.append(network_dtype()), contrast(z, *rest))[1]
+    )
+    dtypes = []
+    encoder, graph = parts()
+    encoder.backbone.register_forward_hook(lambda module, x, h: dtypes.append(h.dtype))
+    network_dtype = lambda: dtypes[-1]  # noqa: E731
+    for precision in ("float32", "bfloat16"):
+        step_seconds(encoder, STAGE, graph, CONFIG, fabric=cpu(), seconds=0.001, precision=precision)
+    assert seen[0] == torch.float32
+    assert seen[-1] == torch.bfloat16
+
+
+def test_projections_grow_with_the_images(monkeypatch):
+    monkeypatch.setattr(probe, "_timed", lambda work: (work(), 2.0)[1])
+    assert projection_seconds(parts()[0], PIXELS, torch.device("cpu")) == pytest.approx(2.0)
+    many = np.broadcast_to(PIXELS[:1], (5120, 8, 8, 1))
+    assert projection_seconds(parts()[0], many, torch.device("cpu")) == pytest.approx(20.0)
+
+
+def test_graphs(monkeypatch):
+    times = iter([3.0, 3.0, 1.0, 1.5])  # neighbours; again; the layout's beginning, ten steps of it and that
+    monkeypatch.setattr(probe, "_timed", lambda work: (work(), next(times))[1])
+    assert graph_seconds(5.0, Stage(name="s", steps=1), 4096, 8) == 0
+    near = Stage(name="s", steps=1, edges="neighbors", train="head")
+    assert graph_seconds(5.0, near, 4096, 8) == pytest.approx(10 + 3 * 4)  # comparisons grow with n²
+    laid = Stage(name="s", steps=1, edges="layout", train="head", layout_passes=10)
+    # 10 passes over 4,096 images, 409 at a time, are 100 steps of 0.05 s
+    assert graph_seconds(5.0, laid, 4096, 8) == pytest.approx(22 + 1 + 0.05 * 10 * 4096 / 409)

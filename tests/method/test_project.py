@@ -1,0 +1,87 @@
+"""From images to coordinates: alone or in any batch, and the statistics that the map's images need."""
+
+import numpy as np
+import pytest
+import torch
+from runs import Small, run, small_config, stripes, three_stages
+from torch import nn
+
+from augmap.method import project as projecting
+from augmap.method.augment import plain
+from augmap.method.project import project, settle_statistics
+from augmap.method.source import Source
+from augmap.method.weights import build_encoder, from_weights
+
+PIXELS = stripes(70, channels=3)[0]
+
+
+def encoder():
+    return build_encoder(small_config(), PIXELS, Small(3))
+
+
+def test_what_the_network_says_in_eval_mode():
+    e = encoder()
+    with torch.no_grad():
+        h = e.eval().features(plain(torch.from_numpy(PIXELS)))
+        z = e.head(h)
+    e.train()
+    positions, features = project(e, PIXELS)
+    np.testing.assert_allclose(positions, z.numpy(), atol=1e-6)
+    np.testing.assert_allclose(features, h.numpy(), atol=1e-6)
+    assert positions.dtype == features.dtype == np.float32
+
+
+@pytest.mark.parametrize("backbone", ["slim", "custom"])
+def test_alone_or_in_any_batch(backbone, monkeypatch):
+    """To 1e-5 of the map's span, whatever lies beside an image."""
+    outcome = run(three_stages(backbone=backbone), PIXELS)
+    e = from_weights(outcome.weights, Small(3) if backbone == "custom" else None)
+    span = np.ptp(outcome.positions, axis=0).max()
+    alone = np.concatenate([project(e, PIXELS[i : i + 1])[0] for i in range(10)])
+    assert np.abs(alone - outcome.positions[:10]).max() < 1e-5 * span
+    for batch in (7, 64):
+        monkeypatch.setattr(projecting, "BATCH", batch)
+        order = np.random.default_rng(batch).permutation(70)
+        assert np.abs(project(e, PIXELS[order])[0] - outcome.positions[order]).max() < 1e-5 * span
+
+
+def test_everything_is_left_as_it_was():
+    e = encoder().train()
+    before = {k: v.clone() for k, v in e.state_dict().items()}
+    e.backbone.eval()
+    project(e, PIXELS)
+    assert e.training
+    assert all(torch.equal(v, before[k]) for k, v in e.state_dict().items())
+
+
+def test_features_alone_and_progress():
+    seen = []
+    positions, features = project(
+        encoder(), PIXELS, positions=False, progress=lambda done, total: seen.append((done, total))
+    )
+    assert positions.shape == (70, 0)
+    np.testing.assert_array_equal(features, project(encoder(), PIXELS)[1])
+    assert seen == [(70, 70)]
+
+
+def test_settled_statistics_are_those_of_the_plain_images():
+    e = encoder()
+    settle_statistics(e, Source(PIXELS, torch.device("cpu")), seed=0)
+    first = next(m for m in e.modules() if isinstance(m, nn.BatchNorm2d))
+    images = (plain(torch.from_numpy(PIXELS)) - e.mean) / e.std
+    x = e.backbone.module.layers[0](images)
+    torch.testing.assert_close(first.running_mean, x.mean((0, 2, 3)), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(first.running_var, x.var((0, 2, 3)), atol=1e-5, rtol=1e-3)
+
+
+def test_settled_statistics_are_a_function_of_the_seed(monkeypatch):
+    monkeypatch.setattr(projecting, "BATCH", 16)
+    monkeypatch.setattr(projecting, "_STATISTICS_BATCHES", 2)
+
+    def settled(seed):
+        e = encoder()
+        settle_statistics(e, Source(PIXELS, torch.device("cpu")), seed)
+        return project(e, PIXELS)[0]
+
+    np.testing.assert_array_equal(settled(0), settled(0))
+    assert not np.array_equal(settled(0), settled(1))
