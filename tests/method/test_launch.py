@@ -1,0 +1,59 @@
+"""Where a run takes place, and what is refused before it begins."""
+
+import pytest
+import torch
+from runs import small_config, stripes, task
+
+from augmap.config import Runtime, Stage
+from augmap.errors import InputError
+from augmap.method import launch as launching
+from augmap.method.launch import launch, leads, pick_device
+
+CONFIG = small_config(Stage(name="s", steps=1))
+PIXELS = stripes(8)[0]
+
+
+def test_devices(monkeypatch):
+    assert pick_device("cpu") == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    assert pick_device("auto") == "cpu"
+    with pytest.raises(InputError, match="device 'cuda' is not there; PyTorch sees cpu"):
+        pick_device("cuda")
+    with pytest.raises(InputError, match="device 'tpu' is not there"):
+        pick_device("tpu")
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert pick_device("auto") == "mps"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert pick_device("auto") == "cuda"
+
+
+def test_threads_are_set_for_the_run_and_put_back(monkeypatch):
+    before, seen = torch.get_num_threads(), []
+    monkeypatch.setattr(launching, "run_task", lambda *a: seen.append(torch.get_num_threads()))
+    launch(task(CONFIG, PIXELS, runtime=Runtime(device="cpu", threads=before + 2)))
+    assert seen == [before + 2]
+    assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize(
+    ("runtime", "says"),
+    [({"nodes": 2}, "nodes=2: start the command on each of them with torchrun"),
+     ({"device": "cuda", "devices": 9}, "devices=9: PyTorch sees 2 of kind cuda"),
+     ({"device": "mps", "devices": 2}, "devices=2: PyTorch sees 1 of kind mps")],
+)  # fmt: skip
+def test_more_than_there_are(runtime, says, monkeypatch):
+    monkeypatch.setattr(launching, "pick_device", lambda name: name if name != "auto" else "cpu")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(InputError, match=says):
+        launch(task(CONFIG, PIXELS, runtime=Runtime(**runtime)))
+
+
+def test_who_speaks(monkeypatch):
+    assert leads()
+    monkeypatch.setenv("RANK", "1")
+    assert leads()  # a variable of somebody else's: no torchrun
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "x")
+    assert not leads()
+    monkeypatch.setenv("RANK", "0")
+    assert leads()
