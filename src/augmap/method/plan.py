@@ -16,7 +16,7 @@ Clock = Callable[[], float]
 
 LATE = 1.02
 """A stage that takes this much longer than it was given ends early, so that the map is ready in time."""
-PROBE_SECONDS, PROBE_SHARE = 3.0, 0.01
+PROBE_SECONDS, PROBE_SHARE = 10.0, 0.01
 """A measurement of the pace takes about this long, at most this share of the budget."""
 MARGIN = 0.02
 """Share of the budget that is kept free for what nobody foresees."""
