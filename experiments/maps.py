@@ -100,8 +100,8 @@ def make(name: str, run: Run, data: Path, work: Path, results: Path) -> None:
         "seed": record["config"]["seed"],
         "seconds": round(seconds, 1),
         "peak_memory_gib": round(usage.ru_maxrss / 2**20, 2),
-        "knn_2d": asdict(knn_accuracy(made.positions, labels, splits)),
-        "knn_features_cosine": asdict(knn_accuracy(made.features, labels, splits, metric="cosine")),
+        "knn_2d": plain(knn_accuracy(made.positions, labels, splits)),
+        "knn_features_cosine": plain(knn_accuracy(made.features, labels, splits, metric="cosine")),
         "quality": record["info"]["quality"],
         "history": record["info"]["history"],
         "config": record["config"],
@@ -115,6 +115,11 @@ def make(name: str, run: Run, data: Path, work: Path, results: Path) -> None:
         f"{name}: {seconds:.0f} s, 2-D kNN {result['knn_2d']['accuracy']:.1%}, "
         f"in h {result['knn_features_cosine']['accuracy']:.1%}, {usage.ru_maxrss / 2**20:.1f} GiB"
     )
+
+
+def plain(found: object) -> dict[str, object]:
+    """Return a dataclass as JSON types; what is not a number is None."""
+    return {k: None if v != v else v for k, v in asdict(found).items()}
 
 
 def hardware() -> dict[str, object]:

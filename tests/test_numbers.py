@@ -1,0 +1,22 @@
+"""No number stands in the README without a result behind it."""
+
+import json
+import runpy
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parents[1]
+
+
+def test_the_table_of_the_readme_is_that_of_the_results():
+    table = runpy.run_path(str(HERE / "experiments" / "table.py"))["table"]()
+    assert table in (HERE / "README.md").read_text(encoding="utf-8"), f"put this into README.md:\n{table}"
+
+
+def test_every_result_says_where_it_was_made():
+    results = sorted((HERE / "experiments" / "results").glob("*.json"))
+    assert results
+    for path in results:
+        found = json.loads(path.read_text())
+        for entry in [found] if "machine" in found else found.values():
+            machine = entry["machine"]
+            assert {"commit", "torch", "processor", "cores", "date"} <= machine.keys(), path.name
