@@ -201,3 +201,20 @@ class Returning(nn.Module):
 def test_users_module_that_does_not_fit(module, match):
     with pytest.raises(InputError, match=match):
         make(module)
+
+
+def test_a_head_on_the_sphere_sees_directions_only():
+    torch.manual_seed(0)
+    h = torch.randn(5, 8)
+    head = Head(8, 2, hidden=(16,), on_sphere=True).eval()
+    assert torch.allclose(head(h), head(3 * h), atol=1e-6)
+    plain = Head(8, 2, hidden=(16,)).eval()
+    assert not torch.allclose(plain(h), plain(3 * h), atol=1e-3)
+
+
+def test_scaling_the_output():
+    encoder = make_encoder("slim", image_size=8, channels=1, dim=2, mean=[0.5], std=[0.2]).eval()
+    x = torch.rand(3, 1, 8, 8)
+    before = encoder(x)
+    encoder.scale_last(20.0)
+    assert torch.allclose(encoder(x), 20 * before, rtol=1e-5)

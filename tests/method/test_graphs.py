@@ -89,3 +89,20 @@ def test_a_layout_is_a_function_of_the_seed():
 def test_a_layout_teaches_the_head_only():
     with pytest.raises(InputError, match="train 'head' or 'last'"):
         graphs()(stage(edges="layout"), encoder(), None)
+
+
+@pytest.mark.parametrize(("augment", "edge"), [("natural", 30), ("glyph", 40)])
+def test_views_as_large_as_the_mean_crop(augment, edge):
+    # natural crops have a mean side of 2/3 (1 - .2^1.5) / .8 = .759; glyphs are not cut
+    pixels = stripes(32, size=40)[0]
+    made = graphs(pixels=pixels)
+    made.augmentation = AUGMENTATIONS[augment]
+    assert made(stage(view_scale=None), encoder(), None).view_size == edge
+    drawn = np.sqrt(np.random.default_rng(0).uniform(*AUGMENTATIONS[augment].crop_area, 100_000)).mean()
+    assert AUGMENTATIONS[augment].mean_side == pytest.approx(drawn, abs=2e-3)
+
+
+def test_no_view_is_smaller_than_sixteen_pixels_or_the_image():
+    for edge, expected in ((8, 8), (16, 16), (20, 16)):
+        pixels = stripes(32, size=edge)[0]
+        assert graphs(pixels=pixels)(stage(view_scale=0.5), encoder(), None).view_size == expected
