@@ -190,6 +190,7 @@ def _kept(start: ImageMap, augment: Any, backbone: Any, dim: int | None) -> dict
         raise InputError(f"the map to start from has {start.dim} dimensions, got dim={dim}: leave dim out")
     kept = {"backbone": name, "hidden": start.weights.spec["hidden"], "norm": start.weights.spec["norm"]}
     kept["init"] = fingerprint(start)
+    kept["recompute_statistics"] = start.config.recompute_statistics  # or the whole map would jump
     if augment is None:
         kept |= {"augment": start.config.augment, "augmentation": start.config.augmentation}
     return kept
