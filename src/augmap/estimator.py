@@ -140,7 +140,7 @@ class TSimCNE(TransformerMixin, BaseEstimator):
 
 
 def _every_row(X: Any, positions: np.ndarray) -> np.ndarray:
-    """Row i of the positions is entry i of a list, or it is refused: a path that stands twice is one image."""
+    """See that row i of the positions is entry i of a list: a path that stands twice is one image."""
     if isinstance(X, list | tuple) and len(X) != len(positions):
         raise InputError(
             f"X has {len(X)} entries but {len(positions)} different images; leave out what stands in it twice"
