@@ -8,16 +8,13 @@ it runs (devices, checkpoints) stands in :class:`Runtime`. Named lists of stages
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
-import numbers
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from types import NoneType
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from augmap.errors import InputError
+from augmap.fields import build, check_types, choice, not_negative, positive, read_toml, toml, tuples
 
 Similarity = Literal["cauchy", "cosine", "gaussian", "student"]
 Edges = Literal["augmentation", "neighbors", "layout"]
@@ -45,10 +42,10 @@ class Preprocessing:
     """The shorter side is scaled to ``image_size``, then the centre is cut out; never stretched."""
 
     def __post_init__(self) -> None:
-        _check_types(self)
-        _positive(self, "image_size", "channels")
-        _choice(self, "resize", Resize)
-        _choice(self, "fit", Literal["crop"])
+        check_types(self)
+        positive(self, "image_size", "channels")
+        choice(self, "resize", Resize)
+        choice(self, "fit", Literal["crop"])
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON types; :meth:`from_dict` takes it back."""
@@ -57,7 +54,7 @@ class Preprocessing:
     @classmethod
     def from_dict(cls, values: dict[str, Any], *, where: str = "preprocessing") -> Preprocessing:
         """Build from plain types; unknown names and wrong types raise :class:`InputError`."""
-        return _build(cls, values, where)
+        return build(cls, values, where)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,13 +138,13 @@ class Stage:
 
     def __post_init__(self) -> None:
         where = f"stage {self.name!r}: "
-        _check_types(self, where)
+        check_types(self, where)
         if [self.epochs, self.steps, self.share].count(None) != 2:
             raise InputError(
                 f"stage {self.name!r}: give one of epochs, steps and share, "
                 f"got epochs={self.epochs!r}, steps={self.steps!r}, share={self.share!r}"
             )
-        _positive(
+        positive(
             self,
             *("epochs", "steps", "share", "max_epochs", "stop", "dim", "end_dim", "dof", "temperature"),
             *("neighbors", "lr", "lr_batch", "norm_radius", "clip_norm", "batch_size", "new_layer_std"),
@@ -155,14 +152,14 @@ class Stage:
             *("layout_passes", "end_temperature"),
             where=where,
         )
-        _not_negative(self, "norm_penalty", "warmup_epochs", "weight_decay", where=where)
+        not_negative(self, "norm_penalty", "warmup_epochs", "weight_decay", where=where)
         if self.view_scale is not None and self.view_scale > 1:
             raise InputError(f"{where}view_scale must lie in (0, 1], got {self.view_scale:g}")
         for name, kinds in (
             *(("similarity", Similarity), ("edges", Edges), ("train", Trained), ("new_layer", NewLayer)),
             *(("optimizer", Optimizer), ("rate", Rate), ("norm", Norm | None)),
         ):
-            _choice(self, name, kinds, where=where)
+            choice(self, name, kinds, where=where)
         if self.end_dim is not None and self.end_dim > self.dim:
             raise InputError(f"{where}end_dim must be at most dim={self.dim}, got {self.end_dim}")
         if not 0 <= self.momentum < 1:
@@ -211,13 +208,15 @@ class Config:
     """SHA-256 of the encoder that training started from."""
 
     def __post_init__(self) -> None:
-        _check_types(self)
-        object.__setattr__(self, "augmentation", {k: _tuples(v) for k, v in self.augmentation.items()})
+        check_types(self)
+        if strange := [v for v in self.stages if not isinstance(v, Stage)]:
+            raise InputError(f"stages must be a list of Stage, got {strange[0]!r} in it")
+        object.__setattr__(self, "augmentation", {k: tuples(v) for k, v in self.augmentation.items()})
         if not self.stages:
             raise InputError("a configuration needs at least one stage")
-        _positive(self, "batch_size", "budget")
-        _choice(self, "precision", Precision)
-        _choice(self, "norm", Norm | None)
+        positive(self, "batch_size", "budget")
+        choice(self, "precision", Precision)
+        choice(self, "norm", Norm | None)
         if not 0 <= self.seed < 2**63:
             raise InputError(f"seed must lie in [0, 2**63), got {self.seed}")
         dim = None
@@ -249,10 +248,10 @@ class Config:
 
     def to_toml(self) -> str:
         """Return the text of a file that :meth:`from_toml` reads back to an equal configuration."""
-        tables = [f"[augmentation]\n{_toml(self.augmentation)}"] if self.augmentation else []
-        tables += [f"[[stages]]\n{_toml(dataclasses.asdict(s), Stage)}" for s in self.stages]
+        tables = [f"[augmentation]\n{toml(self.augmentation)}"] if self.augmentation else []
+        tables += [f"[[stages]]\n{toml(dataclasses.asdict(s), Stage)}" for s in self.stages]
         top = {k: v for k, v in self.to_dict().items() if k not in ("stages", "augmentation")}
-        return "\n".join([_toml(top, Config), *tables])
+        return "\n".join([toml(top, Config), *tables])
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], *, where: str = "configuration") -> Config:
@@ -262,8 +261,8 @@ class Config:
         stages = values.get("stages")
         if not isinstance(stages, list | tuple) or not stages:
             raise InputError(f"{where}: 'stages' must be a list of at least one stage, got {stages!r}")
-        made = tuple(_build(Stage, s, f"{where}: stage {i + 1}") for i, s in enumerate(stages))
-        return _build(cls, {**values, "stages": made}, where)
+        made = tuple(build(Stage, s, f"{where}: stage {i + 1}") for i, s in enumerate(stages))
+        return build(cls, {**values, "stages": made}, where)
 
     @classmethod
     def from_toml(cls, path: Path) -> Config:
@@ -293,19 +292,9 @@ class Runtime:
     """CPU threads; None keeps PyTorch's choice."""
 
     def __post_init__(self) -> None:
-        _check_types(self)
-        _choice(self, "device", DeviceName)
-        _positive(self, "devices", "nodes", "threads", "checkpoint_every")
-
-
-def read_toml(path: Path) -> dict[str, Any]:
-    """Parse a TOML file, or raise :class:`InputError` naming it."""
-    try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); give a TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a TOML file: {error}") from error
+        check_types(self)
+        choice(self, "device", DeviceName)
+        positive(self, "devices", "nodes", "threads", "checkpoint_every")
 
 
 def parse_duration(text: str | float) -> float:
@@ -325,98 +314,3 @@ def parse_duration(text: str | float) -> float:
     if not (math.isfinite(seconds) and seconds > 0):
         raise InputError(f"a duration is a number with s, m or h (90s, 10m, 1.5h), got {text!r}")
     return seconds
-
-
-def _build(cls: type, values: dict[str, Any], where: str) -> Any:
-    """Make a dataclass from plain types, checked by the field's annotation."""
-    if not isinstance(values, dict):
-        raise InputError(f"{where}: expected a table, got {values!r}")
-    fields = {f.name: f for f in dataclasses.fields(cls)}
-    unknown = sorted(set(values) - set(fields))
-    if unknown:
-        raise InputError(f"{where}: unknown {unknown[0]!r}; known are {', '.join(fields)}")
-    missing = [
-        n
-        for n, f in fields.items()
-        if n not in values and f.default is f.default_factory is dataclasses.MISSING
-    ]
-    if missing:
-        raise InputError(f"{where}: {missing[0]!r} is missing")
-    for name, value in values.items():
-        _convert(value, str(fields[name].type), f"{where}: {name}")
-    return cls(**values)
-
-
-def _check_types(self: Any, where: str = "") -> None:
-    """Hold each field against its annotation; lists become tuples, numpy's numbers Python's."""
-    for field in dataclasses.fields(self):
-        value = _convert(getattr(self, field.name), str(field.type), where + field.name)
-        object.__setattr__(self, field.name, value)
-
-
-def _convert(value: Any, annotation: str, where: str) -> Any:
-    kinds = {part.strip().split("[")[0] for part in annotation.split("|")}
-    if "None" in kinds and (value is None or value == "none"):
-        return None
-    number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if "float" in kinds and number:
-        return float(value)
-    if "int" in kinds and number and isinstance(value, numbers.Integral):
-        return int(value)
-    if "tuple" in kinds and isinstance(value, list | tuple):
-        if "Stage" in annotation:
-            if strange := [v for v in value if not isinstance(v, Stage)]:
-                raise InputError(f"{where} must be a list of Stage, got {strange[0]!r} in it")
-        elif not all(isinstance(v, numbers.Integral) and not isinstance(v, bool) and v > 0 for v in value):
-            raise InputError(f"{where} must hold positive whole numbers, got {value!r}")
-        return tuple(int(v) if isinstance(v, numbers.Integral) else v for v in value)
-    if "bool" in kinds and isinstance(value, bool):
-        return value
-    if "dict" in kinds and isinstance(value, dict):
-        return value
-    # the named literals (Similarity, ...) are strings, checked by their dataclass
-    if not kinds & {"int", "float", "tuple", "bool", "dict"} and isinstance(value, str):
-        return value
-    raise InputError(f"{where} must be {annotation}, got {value!r}")
-
-
-def _tuples(value: Any) -> Any:
-    """JSON and TOML know lists only; the ranges of an augmentation are tuples."""
-    return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
-
-
-def _toml(values: dict[str, Any], cls: type | None = None) -> str:
-    """Return ``key = value`` lines; None is written where leaving it out would mean something else."""
-    defaults = {f.name: f.default for f in dataclasses.fields(cls)} if cls else {}
-    kept = {k: "none" if v is None else v for k, v in values.items() if v is not None or defaults.get(k)}
-    return "".join(f"{key} = {_toml_value(value)}\n" for key, value in kept.items())
-
-
-def _toml_value(value: Any) -> str:
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(_toml_value, value)) + "]"
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return str(value).lower()  # true, false, 1e-05
-
-
-def _choice(self: Any, name: str, kinds: Any, *, where: str = "") -> None:
-    value = getattr(self, name)
-    known = [v for kind in get_args(kinds) for v in (get_args(kind) or (kind,))]
-    if value not in known and not (value is None and NoneType in known):
-        names = ", ".join("none" if v is NoneType else str(v) for v in known)
-        raise InputError(f"{where}{name} must be one of {names}; got {value!r}")
-
-
-def _positive(self: Any, *names: str, where: str = "") -> None:
-    for name in names:
-        value = getattr(self, name)
-        if value is not None and not (value > 0 and math.isfinite(value)):
-            raise InputError(f"{where}{name} must be positive, got {value!r}")
-
-
-def _not_negative(self: Any, *names: str, where: str = "") -> None:
-    for name in names:
-        value = getattr(self, name)
-        if not (value >= 0 and math.isfinite(value)):
-            raise InputError(f"{where}{name} must not be negative, got {value!r}")
