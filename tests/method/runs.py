@@ -13,6 +13,7 @@ from torch import nn
 
 from augmap.config import Config, Runtime, Stage
 from augmap.method.launch import launch
+from augmap.method.processes import rank
 from augmap.method.run import Outcome, Task
 from augmap.method.sets import AUGMENTATIONS
 
@@ -121,3 +122,12 @@ def checkpoint_files(folder: Path) -> list[str]:
 
 
 Listeners = Sequence[Callable[[Any], None]]
+
+
+class BrokenInOne(Small):
+    """Fails in the second of two processes, as a GPU that is out of memory would."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.training and rank() == 1:
+            raise ValueError("this process has had enough")
+        return super().forward(x)

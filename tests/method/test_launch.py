@@ -1,5 +1,8 @@
 """Where a run takes place, and what is refused before it begins."""
 
+import multiprocessing
+import sys
+
 import pytest
 import torch
 from runs import small_config, stripes, task
@@ -47,6 +50,17 @@ def test_more_than_there_are(runtime, says, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(InputError, match=says):
         launch(task(CONFIG, PIXELS, runtime=Runtime(**runtime)))
+
+
+def test_where_processes_cannot_start(monkeypatch):
+    two = task(CONFIG, PIXELS, runtime=Runtime(device="cpu", devices=2))
+    monkeypatch.setattr(sys, "ps1", ">>> ", raising=False)
+    with pytest.raises(InputError, match="devices=2 cannot start from a notebook"):
+        launch(two)
+    monkeypatch.delattr(sys, "ps1")
+    monkeypatch.setattr(multiprocessing.current_process(), "_inheriting", True, raising=False)
+    with pytest.raises(InputError, match='if __name__ == "__main__":'):
+        launch(two)
 
 
 def test_who_speaks(monkeypatch):

@@ -1,6 +1,7 @@
 """Budgets become steps: by a clock that is told what time it is, so that every promise can be exact."""
 
 import dataclasses
+import time
 
 import pytest
 from hypothesis import given
@@ -183,3 +184,32 @@ def test_reserve_grows_with_the_work():
     assert few >= 0.3 * 7  # itself, and three views through two encoders for the closing line
     many = stripes(300)[0].repeat(20, 0)  # of 6,000 images the closing line looks at 2,000
     assert 180 < probe.finish_seconds(60.0, many, settle=False) < 180 + 20
+
+
+def test_stages_of_given_length_end_with_the_budget():
+    plan, clock = planner(100.0)
+    stages = [Stage(name="given", epochs=5), Stage(name="map", share=1.0)]
+    assert plan.deadline(stages, 0) == pytest.approx(clock.now + 98 + 2)
+
+
+def test_a_real_budget(tmp_path):
+    """The digits in 10 s. What other programs do to this machine after training is not in our hands."""
+    import augmap
+    from augmap.demo import digits
+
+    budget, began = 10.0, time.monotonic()
+    ends = []
+    made = augmap.fit(
+        digits()[0][:500], budget=budget, augment="glyph", threads=1, output=tmp_path / "m.map",
+        listeners=[lambda report: ends.append(time.monotonic())],
+    )  # fmt: skip
+    took, trained = time.monotonic() - began, ends[-1] - began
+    plans = made.info["history"]["plans"]
+    reserve = plans[-1]["reserve_seconds"]
+    # training ends in time but for a step, the rest within what was kept for it if it goes as was measured
+    assert trained <= 1.05 * budget - reserve + plans[-1]["step_seconds"]
+    assert took - max(0.0, took - trained - reserve) <= 1.05 * budget + plans[-1]["step_seconds"]
+    assert took >= 0.6 * budget
+    assert [p["stage"] for p in plans] == [s.name for s in made.config.stages]
+    assert all(s.steps for s in made.config.stages)
+    assert (tmp_path / "m.map" / "map.json").is_file()

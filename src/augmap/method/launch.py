@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -38,6 +40,7 @@ def launch(task: Task) -> Outcome:
             return _join(task, kind)
         _check_devices(runtime, kind)
         if runtime.devices > 1:
+            _check_spawnable(runtime.devices)
             return run_in_processes(
                 Fabric(accelerator=kind, devices=runtime.devices, strategy="ddp_spawn"), task
             )
@@ -95,6 +98,20 @@ def _check_devices(runtime: Runtime, kind: str) -> None:
     most = {"cuda": torch.cuda.device_count(), "mps": 1}.get(kind)
     if most is not None and runtime.devices > most:
         raise InputError(f"devices={runtime.devices}: PyTorch sees {most} of kind {kind}")
+
+
+def _check_spawnable(devices: int) -> None:
+    """Processes that are started here begin by importing the program that asked for them."""
+    if hasattr(sys, "ps1"):
+        raise InputError(
+            f"devices={devices} cannot start from a notebook or a prompt: put the call into a script, "
+            "or use the command augmap fit"
+        )
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        raise InputError(
+            f"devices={devices} starts processes that import this script again: put the call under "
+            'if __name__ == "__main__":'
+        )
 
 
 @contextmanager

@@ -113,9 +113,9 @@ class Planner:
             Steps of the stage that a resumed run has behind it.
         """
         grace = (LATE - 1) * self.seconds
-        if not any(s.share for s in stages[first + 1 :]):
+        plan = self.plans[-1] if self.plans else {"stage": None}
+        if plan["stage"] != stages[first].name or not any(s.share for s in stages[first + 1 :]):
             return self.clock() + self.left() + grace
-        plan = self.plans[-1]
         return self.clock() + LATE * (plan["steps"] - done) * plan["step_seconds"] + grace
 
 
