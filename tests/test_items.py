@@ -20,7 +20,7 @@ _TEXT = st.text(
     max_size=12,
 )
 _NAMES = st.one_of(_TEXT, st.builds("a{}b".format, st.sampled_from(["\udc80", "\udcff", "x\udce9,\n"])))
-_SCORES = st.floats(allow_nan=True, allow_infinity=True, width=64)
+_SCORES = st.one_of(st.just(np.nan), st.floats(allow_nan=True, allow_infinity=True, width=64))
 
 
 @given(st.lists(st.tuples(_NAMES, _TEXT.filter(lambda t: not t.endswith("\0")), _SCORES), max_size=6))

@@ -159,9 +159,7 @@ def test_epochs():
 
 def test_an_interruption_says_how_to_go_on(seen, capsys, monkeypatch):
     def stop(*args, **options):
-        raise Interrupted(
-            "stopped at step 5 of stage 1 (direct); go on with --resume"
-        )
+        raise Interrupted("stopped at step 5 of stage 1 (direct); go on with --resume")
 
     monkeypatch.setattr("augmap.api.fit", stop)
     assert run(["fit", "photos", "-o", "some.map"]) == 130
@@ -223,5 +221,4 @@ def test_everything_from_a_file(photos, tmp_path, capsys):
     place = tmp_path / "m"
     arguments = ["fit", str(photos), "-o", f"{place}2", "--config", str(tmp_path / "c.toml")]
     assert run([*arguments, "--dim", "3"]) == 2
-    )
     assert "a configuration says everything: leave out dim, or change it there" in capsys.readouterr().err
