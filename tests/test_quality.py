@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 
 import augmap
+from augmap.cli.words import quality as sentence
 from augmap.imagemap import Weights
 from augmap.images.open import open_images
 from augmap.items import Items
 from augmap.method.augment import AUGMENTATIONS
-from augmap.quality import quality, sentence
+from augmap.quality import quality
 
 
 @cache

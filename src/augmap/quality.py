@@ -68,29 +68,6 @@ def quality(
     return found
 
 
-def sentence(measures: dict[str, Any]) -> str:
-    """Say the measures in one line, for the end of a fit."""
-    here, before = measures["map"], measures["untrained"]
-    text = (
-        f"two views of an image lie closer than {here['agreement']:.1%} of other pairs "
-        f"(untrained {before['agreement']:.1%})"
-    )
-    if here["neighbor_recall"] is not None:
-        text += (
-            f"; neighbour recall {here['neighbor_recall']:.1%} of {measures['k']} "
-            f"(untrained {before['neighbor_recall']:.1%}; {measures['sample']:,} images)"
-        )
-    if knn := measures.get("knn"):
-        spread = "" if knn["sd"] is None else f" ± {knn['sd']:.1%}"
-        control = before.get("knn_sample")
-        beside = f"; untrained {control['accuracy']:.1%}" if control else ""
-        text = (
-            f"kNN accuracy {knn['accuracy']:.1%}{spread} "
-            f"(k={knn['k']}, {knn['n_train']:,} -> {knn['n_test']:,} images, {knn['split']}{beside}); {text}"
-        )
-    return text
-
-
 def _accuracy(z: np.ndarray, labels: np.ndarray, splits: Any) -> dict[str, Any] | None:
     names, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
     labels = np.where(

@@ -123,7 +123,7 @@ def test_results_go_to_stdout(seen, capsys):
 
 
 def test_a_map_that_could_not_be_judged(seen, capsys, monkeypatch):
-    monkeypatch.setattr("augmap.quality.sentence", lambda q: pytest.fail("there is nothing to say"))
+    monkeypatch.setattr("augmap.cli.words.quality", lambda q: pytest.fail("there is nothing to say"))
     whole = augmap.api.fit
 
     def unjudged(*args, **options):

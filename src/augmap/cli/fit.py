@@ -96,7 +96,7 @@ def fit(
     """Train an encoder on images, without labels, and save the map."""
     from augmap.api import fit as fit_map
     from augmap.cli.progress import Progress
-    from augmap.cli.words import duration
+    from augmap.cli.words import duration, quality
 
     with Progress() as progress:
         try:
@@ -135,7 +135,6 @@ def fit(
         except Interrupted as stopped:
             raise Interrupted(f"{stopped} (augmap fit {images} -o {output} ... --resume)") from None
     from augmap.method.launch import leads
-    from augmap.quality import sentence
 
     if not leads():
         return
@@ -143,7 +142,7 @@ def fit(
         print(line)
     print(f"{output}: {made.n:,} images in {made.dim}-D, {duration(made.info['seconds'])}")
     if made.info["quality"]:
-        print(sentence(made.info["quality"]))
+        print(quality(made.info["quality"]))
 
 
 def parse_epochs(text: str) -> list[float]:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from augmap import folder as disk
-from augmap.cli.words import count, duration, size
+from augmap.cli.words import count, duration, quality, size
 from augmap.errors import InputError
 
 _STAGE_COLUMNS = (
@@ -91,10 +91,8 @@ def _lines(facts: Mapping[str, Any]) -> Iterable[str]:
         rows[key.replace("_", " ")] = config.get(key)
     rows["budget"] = duration(config["budget"]) if config.get("budget") else None
     rows["took"] = duration(how.pop("seconds")) if "seconds" in how else None
-    if quality := how.pop("quality", None):
-        from augmap.quality import sentence
-
-        rows["quality"] = sentence(quality)
+    if measures := how.pop("quality", None):
+        rows["quality"] = quality(measures)
     history = how.pop("history", None) or facts.get("machine") or {}
     for key, value in {**history, **how}.items():
         rows.setdefault(key.replace("_", " "), _flat(key, value))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """Return ``1 image`` or ``1,234 images``."""
@@ -28,3 +31,26 @@ def size(number: float) -> str:
         if number < 1000:
             return f"{number:.1f} {unit}"
     return f"{number / 1000:.1f} GB"
+
+
+def quality(measures: Mapping[str, Any]) -> str:
+    """Return what :func:`augmap.quality.quality` measured, in one line."""
+    here, before = measures["map"], measures["untrained"]
+    text = (
+        f"two views of an image lie closer than {here['agreement']:.1%} of other pairs "
+        f"(untrained {before['agreement']:.1%})"
+    )
+    if here["neighbor_recall"] is not None:
+        text += (
+            f"; neighbour recall {here['neighbor_recall']:.1%} of {measures['k']} "
+            f"(untrained {before['neighbor_recall']:.1%}; {measures['sample']:,} images)"
+        )
+    if knn := measures.get("knn"):
+        spread = "" if knn["sd"] is None else f" ± {knn['sd']:.1%}"
+        control = before.get("knn_sample")
+        beside = f"; untrained {control['accuracy']:.1%}" if control else ""
+        text = (
+            f"kNN accuracy {knn['accuracy']:.1%}{spread} "
+            f"(k={knn['k']}, {knn['n_train']:,} -> {knn['n_test']:,} images, {knn['split']}{beside}); {text}"
+        )
+    return text
