@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import tomllib
 import typing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -249,3 +251,11 @@ def test_frozen():
     assert Config(stages=stages()).replace(seed=3).seed == 3
     with pytest.raises(InputError, match="seed must lie in"):
         Config(stages=stages()).replace(seed=-3)
+
+
+def test_the_file_in_the_docs_is_read():
+    page = (Path(__file__).parents[1] / "docs" / "method.md").read_text(encoding="utf-8")
+    text = re.search(r"```toml\n(.*?)```", page, re.S).group(1)
+    config = Config.from_dict(tomllib.loads(text))
+    assert [s.name for s in config.stages] == ["pretrain", "readout", "finetune"]
+    assert config.augmentation == {"grey": 0.1}
