@@ -90,11 +90,18 @@ def test_projections_grow_with_the_images(monkeypatch):
 
 
 def test_graphs(monkeypatch):
-    times = iter([3.0, 3.0, 1.0, 1.5])  # neighbours; again; the layout's beginning, ten steps of it and that
+    times = iter([3.0, 3.0, 1.0, 1.5])  # a search; again; one step of the layout, nine of them
     monkeypatch.setattr(probe, "_timed", lambda work: (work(), next(times))[1])
     assert graph_seconds(5.0, Stage(name="s", steps=1), 4096, 8) == 0
     near = Stage(name="s", steps=1, edges="neighbors", train="head")
-    assert graph_seconds(5.0, near, 4096, 8) == pytest.approx(10 + 3 * 4)  # comparisons grow with n²
+    # 512 of 4,096 images were searched for, after two projections
+    assert graph_seconds(5.0, near, 4096, 8) == pytest.approx(10 + 3 * 8)
     laid = Stage(name="s", steps=1, edges="layout", train="head", layout_passes=10)
-    # 10 passes over 4,096 images, 409 at a time, are 100 steps of 0.05 s
-    assert graph_seconds(5.0, laid, 4096, 8) == pytest.approx(22 + 1 + 0.05 * 10 * 4096 / 409)
+    # 10 passes over 4,096 images, 409 at a time, at a sixteenth of a second a step
+    assert graph_seconds(5.0, laid, 4096, 8) == pytest.approx(34 + 1 + 10 * 4096 / 409 / 16)
+
+
+def test_the_shortest_of_three_times_counts(monkeypatch):
+    ticks = iter([0.0, 5.0, 10.0, 12.0, 20.0, 27.0])
+    monkeypatch.setattr(probe.time, "perf_counter", lambda: next(ticks))
+    assert probe._timed(lambda: None) == 2

@@ -158,7 +158,7 @@ def test_precision_is_probed_and_written_down(monkeypatch):
     monkeypatch.setattr(running, "faster_precision", probe)
     config = small_config(Stage(name="s", steps=2), precision="auto")
     outcome = run(config, PIXELS)
-    assert asked == [("s", 1.5)]
+    assert asked == [("s", running.PROBE_SECONDS / 2)]
     assert outcome.config.precision == "bfloat16"
     assert same_bits(outcome, run(config.replace(precision="bfloat16"), PIXELS))
     assert len(asked) == 1
