@@ -18,6 +18,8 @@ from augmap.errors import DamagedMapError, InputError
 from augmap.images.open import open_images
 from madeup import full_map
 
+# on the way from a map the preset asks for a probe of bfloat16, which takes seconds
+PLAIN = {"epochs": (1,), "precision": "float32"}
 TINY = {"preset": "direct", "epochs": (1,), "backbone": "slim", "batch_size": 32}
 
 
@@ -106,7 +108,7 @@ def test_a_network_of_the_users(tmp_path):
         augmap.load(tmp_path / "m", backbone=Own(features=9)).embed(x)
     with pytest.raises(InputError, match="the saved weights do not fit the encoder"):
         augmap.load(tmp_path / "m", backbone=nn.Sequential(Own(), nn.Identity())).embed(x)
-    again = augmap.fit(x, init=tmp_path / "m", epochs=(1,), backbone=net)
+    again = augmap.fit(x, init=tmp_path / "m", backbone=net, **PLAIN)
     assert again.config.backbone == "custom"
     assert again.n == 24
 
@@ -308,10 +310,10 @@ def moved(new, old):
 def test_after_cleaning_and_adding_images_the_rest_stays_where_it_was(tmp_path):
     from sklearn.datasets import load_digits
 
-    digits = (load_digits().images[:420] * 255 / 16).astype(np.uint8)[..., None]
+    digits = (load_digits().images[:300] * 255 / 16).astype(np.uint8)[..., None]
     opened = open_images(digits)
     old = augmap.fit(
-        opened.subset(range(300)),
+        opened.subset(range(220)),
         output=tmp_path / "old",
         preset="direct",
         epochs=(8,),
@@ -320,20 +322,20 @@ def test_after_cleaning_and_adding_images_the_rest_stays_where_it_was(tmp_path):
         augment="glyph",
     )
     said = []
-    rows = [*range(30, 300), *range(350, 420)]  # 30 left out, 70 added
-    new = augmap.fit(opened.subset(rows), init=tmp_path / "old", epochs=(3,), say=said.append)
+    rows = [*range(30, 220), *range(240, 300)]  # 30 left out, 60 added
+    new = augmap.fit(opened.subset(rows), init=tmp_path / "old", say=said.append, **{**PLAIN, "epochs": (2,)})
     correlation, way, shared = moved(new, old)
     print(f"distances of shared images correlate by {correlation:.4f}, median way {way:.2%}")  # noqa: T201
-    assert shared == 270
-    assert correlation > 0.98  # 0.999 measured; 0.3 with a fresh encoder
-    assert way < 0.03
-    assert not np.array_equal(new.positions[:270], old.positions[30:])  # it did learn
-    assert "270 of 340 images are on the map to start from, turned onto their places" in said
+    assert shared == 190
+    assert correlation > 0.97  # 0.99 measured, 0.998 after longer training; a fresh encoder is far below
+    assert way < 0.06
+    assert not np.array_equal(new.positions[:190], old.positions[30:])  # it did learn
+    assert "190 of 250 images are on the map to start from, turned onto their places" in said
     assert new.config.preset == "continue"
     assert new.config.augment == "glyph"
     placed = new.embed(opened.subset(rows[:5]))  # new images land in the turned map
     assert np.abs(placed.positions - new.positions[:5]).max() <= 1e-5 * span(new)
-    fresh = augmap.fit(opened.subset(rows), **{**TINY, "epochs": (8,)}, seed=5)
+    fresh = augmap.fit(opened.subset(rows), **{**TINY, "epochs": (2,)}, seed=5)
     assert moved(fresh, old)[0] < correlation - 0.05
 
 
@@ -344,7 +346,7 @@ def test_labels_are_in_the_map_and_exclude_takes_a_reviewed_list(photos, tmp_pat
     assert old.info["quality"]["knn"]["n_train"] + old.info["quality"]["knn"]["n_test"] == 48
     review = tmp_path / "review.csv"
     review.write_text("name,decision\nacross/00.png,drop\ndown/03.png,drop\naslant/01.png,keep\n")
-    new = augmap.fit(photos, init=old, exclude=review, epochs=(1,), labels="none", cache=tmp_path / "cache")
+    new = augmap.fit(photos, init=old, exclude=review, labels="none", cache=tmp_path / "cache", **PLAIN)
     assert set(old.names) - set(new.names) == {"across/00.png", "down/03.png"}
     assert new.n == 46
     assert new.labels is None
@@ -355,7 +357,7 @@ def test_another_preset_from_a_map(made):
     new = augmap.fit(images(), init=m, preset="paper", epochs=(1, 1, 1), batch_size=64)
     assert [s.new_layer for s in new.config.stages] == ["last", "last", "none"]
     assert new.dim == 2
-    assert new.config.init == augmap.fit(images(), init=made[1], epochs=(1,)).config.init
+    assert new.config.init == augmap.fit(images(), init=made[1], **PLAIN).config.init
 
 
 def own_map():
