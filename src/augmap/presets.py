@@ -131,8 +131,8 @@ PRESETS: dict[str, Preset] = {
                 share=1.0,
                 max_epochs=20,
                 optimizer="adamw",
-                # on the digits, 10 epochs: distances between old images correlate with those before by 0.98
-                # to 0.99; at 3e-4 and more the layout comes apart
+                # on 1,647 digits, 397 of them new, distances between the old ones correlate after 10 epochs
+                # with those before by 0.990 (map of quick) and 0.9997 (direct); at 1e-3 by 0.8 to 0.99
                 lr=3e-5,
                 lr_batch=None,
                 weight_decay=1e-4,
