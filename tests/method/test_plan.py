@@ -164,8 +164,8 @@ def test_the_resolved_configuration_gives_the_same_bits(monkeypatch):
     pace = lambda number, step: 0.5 if number == 0 and step < 30 else 1.0  # noqa: E731
     outcome, _, steps = simulate(monkeypatch, pace)
     assert any(s.stop for s in outcome.config.stages)
-    monkeypatch.undo()
-    again = run_small(outcome.config)
+    # on a machine that is far too slow: what was resolved is run, no clock has a say
+    again, _, _ = simulate(monkeypatch, lambda number, step: 30.0, config=outcome.config)
     assert same_bits(outcome, again)
     assert again.config == outcome.config
     assert again.history["steps"] == steps
@@ -194,11 +194,11 @@ def test_stages_of_given_length_end_with_the_budget():
 
 
 def test_a_real_budget(tmp_path):
-    """The digits in 10 s. What other programs do to this machine after training is not in our hands."""
+    """The digits in 8 s. What other programs do to this machine after training is not in our hands."""
     import augmap
     from augmap.demo import digits
 
-    budget, began = 10.0, time.monotonic()
+    budget, began = 8.0, time.monotonic()
     ends = []
     try:
         made = augmap.fit(
