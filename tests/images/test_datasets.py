@@ -206,3 +206,9 @@ def test_no_torch_unless_handed_in():
     subprocess.run(
         [sys.executable, "-c", code], check=True, env={"PYTHONPATH": ":".join(p for p in sys.path if p)}
     )
+
+
+def test_a_dict_of_images_and_labels_is_not_one_of_splits():
+    arrays = {"images": np.zeros((4, 8, 8), np.uint8), "labels": np.arange(4)}
+    with pytest.raises(InputError, match=r"for each split \(train, test\), got 'images', 'labels'; .*pairs"):
+        open_images(arrays)

@@ -46,6 +46,11 @@ def why_not(source: Any) -> str:
 def list_dataset(source: Any) -> Listing:
     """List a data set, or a dict of data sets by split."""
     if isinstance(source, Mapping):
+        if named := sorted({*_LABEL_KEYS, "names"} & source.keys()):
+            raise InputError(
+                f"a dict holds a data set for each split (train, test), got {', '.join(map(repr, source))}; "
+                f"for images with {named[0]!r} pass (image, label) pairs, or an .npz file"
+            )
         return join("data sets", {split: list_dataset(part) for split, part in source.items()})
     if isinstance(getattr(source, "features", None), Mapping) and hasattr(source, "column_names"):
         return _hugging_face(source)
