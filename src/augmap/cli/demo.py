@@ -31,7 +31,7 @@ def demo(
             say=progress.say,
             progress=lambda title: progress.counter(title, "image"),
         )
-    drawn = plot(made.map, kind="thumbnails", title="1,797 handwritten digits, no labels used")
+    drawn = plot(made.map, kind="thumbnails", title="1,797 handwritten digits, placed without labels")
     save_figure(drawn, picture)
     knn, n = made.trained, made.map.n
     print(f"{output}/ and {picture}: {n:,} digits mapped in {duration(made.map.info['seconds'])}")
