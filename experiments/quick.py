@@ -33,7 +33,7 @@ from augmap.neighbors import nearest
 from augmap.presets import PRESETS
 from augmap.settings import BACKBONE, BATCH, fingerprint
 
-SECONDS = 60.0
+SECONDS = 45.0
 """Of pretraining, for each variant."""
 LONG = 240.0
 """Of the pretraining that the ways into two dimensions start from."""
@@ -96,9 +96,9 @@ def pretrained(
     }
     of_config = {k: v for k, v in change.items() if k not in of_stage}
     stage = dataclasses.replace(PRETRAIN, **{"share": 1.0, **of_stage})
-    config = Config(stages=(stage,), preset="experiment", **{**DEFAULTS, **of_config})
-    timed = config.replace(budget=seconds + overhead(images, config))
-    made = augmap.fit(images, config=timed)
+    settings = {"preset": "experiment", **DEFAULTS, **of_config}
+    budget = seconds + overhead(images, stage, settings)
+    made = augmap.fit(images, config=Config(stages=(stage,), budget=budget, **settings))
     history = made.info["history"]
     return made, {
         "h_cosine": accuracy(made.features, made, "cosine"),
@@ -110,14 +110,14 @@ def pretrained(
     }
 
 
-def overhead(images: ImageSet, config: Config) -> float:
+def overhead(images: ImageSet, stage: Stage, settings: dict[str, Any]) -> float:
     """Seconds that a budget keeps back for projecting and saving, measured once per backbone."""
-    if config.backbone not in _OVERHEAD:
+    if settings["backbone"] not in _OVERHEAD:
         began = time.monotonic()
-        one = dataclasses.replace(config.stages[0], share=None, steps=1, warmup_epochs=0.0)
-        augmap.fit(images, config=config.replace(stages=(one,)))
-        _OVERHEAD[config.backbone] = time.monotonic() - began
-    return _OVERHEAD[config.backbone]
+        one = dataclasses.replace(stage, share=None, steps=1, warmup_epochs=0.0)
+        augmap.fit(images, config=Config(stages=(one,), **settings))
+        _OVERHEAD[settings["backbone"]] = time.monotonic() - began
+    return _OVERHEAD[settings["backbone"]]
 
 
 _OVERHEAD: dict[str, float] = {}
