@@ -132,7 +132,7 @@ def _slim(image_size: int, channels: int) -> ResNet:
 
     The stem brings the image down at once, to 16x16 or less, so that the stages work on 16, 8 and 4 pixels:
     1x1 and 2x2 waste a CPU, and 32x32 costs four times as much. A narrow first stage costs a third less
-    than one of 64 channels and loses nothing (docs/performance.md).
+    than one of 64 channels, and after the same time nothing is lost.
     """
     stride = next((s for s in (1, 2, 4) if image_size <= 16 * s), 8)
     if stride <= 2:
