@@ -20,3 +20,13 @@ def test_every_result_says_where_it_was_made():
         for entry in [found] if "machine" in found else found.values():
             machine = entry["machine"]
             assert {"commit", "torch", "processor", "cores", "date"} <= machine.keys(), path.name
+
+
+def test_the_table_of_the_method_page_is_that_of_the_results():
+    page = (HERE / "docs" / "method.md").read_text(encoding="utf-8")
+    found = json.loads((HERE / "experiments" / "results" / "quick.json").read_text())
+    for name, entry in found.items():
+        if name.startswith("pretrain: "):
+            short = name.removeprefix("pretrain: ")
+            row = f"| {short} | {entry['h_cosine']:.1f} | {entry['views_per_second']:,.0f} |"
+            assert row in page, f"put this into docs/method.md: {row}"
