@@ -9,20 +9,20 @@ can be compared although other work runs beside them. Nothing else of the comman
 
 from __future__ import annotations
 
+# whoever waits for threads keeps the clock on the wall, which these take when they are imported
+import concurrent.futures  # noqa: F401
+import multiprocessing  # noqa: F401
 import os
+import queue  # noqa: F401
 import sys
+import threading  # noqa: F401
+import time
 
 CORES = 2
 """Cores of the machine that a budget speaks of."""
 
+# read by the libraries when they are imported, below
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
-
-# whoever waits for threads keeps the clock on the wall, which they take when they are imported
-import concurrent.futures
-import multiprocessing  # noqa: F401
-import queue
-import threading  # noqa: F401
-import time
 
 
 def seconds() -> float:
