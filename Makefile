@@ -1,5 +1,6 @@
 # make demo    a map of scikit-learn's digits: demo.map/ and demo.png
 # make test    everything that CI checks
+# make page    the explorer's page from its TypeScript (needs Node.js 20 and npm; users do not)
 #
 # PYTHON=python3.12      another interpreter, 3.11 or later
 # TORCH_INDEX=URL        an extra package index for torch, e.g. the one with its CPU builds
@@ -10,10 +11,11 @@ TORCH_INDEX ?=
 PYTEST ?=
 VENV := .venv
 BIN := $(VENV)/bin
+WEB := src/augmap/explorer/web
 READY := $(VENV)/.ready
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: demo test lint docs-check clean help
+.PHONY: demo test lint docs-check page clean help
 .DELETE_ON_ERROR:
 
 help:
@@ -32,8 +34,11 @@ lint: $(READY)
 docs-check: $(READY)
 	@$(BIN)/python -m pytest tests/test_docs.py tests/test_public.py tests/test_tree.py $(PYTEST)
 
+page:
+	@cd $(WEB) && npm ci --silent --no-audit --no-fund && npm run --silent check && npm test --silent && npm run --silent build
+
 clean:
-	rm -rf $(VENV) demo.map demo.png build dist .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(WEB)/node_modules demo.map demo.png build dist .pytest_cache .ruff_cache .hypothesis
 
 # torch first and alone: it is the only package that may come from another index
 $(READY): pyproject.toml constraints.txt
