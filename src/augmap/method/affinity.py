@@ -101,4 +101,5 @@ def memberships(neighbors: Int[np.ndarray, "n k"], distances: Float[np.ndarray, 
 def _matrix(neighbors: np.ndarray, weights: np.ndarray) -> csr_array:
     n, k = neighbors.shape
     starts = np.arange(0, n * k + 1, k)
-    return csr_array((weights.ravel(), neighbors.ravel(), starts), shape=(n, n))
+    # a copy: scipy sorts the columns of a matrix in place
+    return csr_array((weights.ravel(), neighbors.flatten(), starts), shape=(n, n))

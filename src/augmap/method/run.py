@@ -270,7 +270,7 @@ def _planner(
     for stage in config.stages:
         columns = image if stage.edges == "pixels" else encoder.backbone.features
         planner.graph_seconds.append(graph_seconds(projection, stage, len(task.pixels), columns))
-    if found is None and planner.left() < planner.graph_seconds[0]:
+    if found is None and 0 < max(planner.left(), 0) < planner.graph_seconds[0]:
         raise InputError(
             f"a budget of {config.budget:.0f} s is too short: the neighbour graph of stage "
             f"{config.stages[0].name!r} alone takes about {planner.graph_seconds[0]:.0f} s; "
