@@ -58,7 +58,9 @@ def test_affinities_where_all_are_equally_far():
 
 def test_as_many_neighbours_as_the_perplexity_are_too_few():
     found, distances = nearest(points(20), 10)
-    with pytest.raises(InputError, match=r"perplexity 10 needs more than 10 neighbours, and there are 10 \(20"):
+    with pytest.raises(
+        InputError, match=r"perplexity 10 needs more than 10 neighbours, and there are 10 \(20"
+    ):
         affinities(found, distances, 10.0)
 
 

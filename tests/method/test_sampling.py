@@ -36,7 +36,6 @@ def test_formula(b, d, negatives):
     assert found.item() == pytest.approx(loop(views.tolist(), kernel, negatives), rel=1e-9)
 
 
-
 def test_counted():
     # edges of length 0 and 1, 2 apart along a line: Cauchy has s = 1 and 1/2
     views = torch.tensor([[[0.0], [2.0]], [[0.0], [3.0]]])
@@ -70,7 +69,5 @@ def test_images_that_coincide_have_finite_gradients():
 def test_shares_of_processes_sum_to_the_whole():
     views, kernel = rows(2, 6, 2), Umap(0.1)
     whole = negative_sampling(views, kernel)
-    shares = [
-        negative_sampling(views[:, at : at + 2], kernel, columns=views, offset=at) for at in (0, 2, 4)
-    ]
+    shares = [negative_sampling(views[:, at : at + 2], kernel, columns=views, offset=at) for at in (0, 2, 4)]
     torch.testing.assert_close(torch.stack(shares).mean(), whole)
