@@ -118,7 +118,7 @@ def test_neighbours_of_pixels(affinity, k, monkeypatch):
     wanted = stage(edges="pixels", affinity=affinity, **options)
     graph = graphs(said=said)(wanted, None, None)
     assert said == [f"graph of the {k} nearest neighbours of 60 images in pixel space"]
-    found, distances = nearest(PIXELS.reshape(60, -1), k)
+    found, distances = nearest(PIXELS.reshape(60, -1).astype(np.float32), k)
     assert graph.source.shape == (60, 8, 8, 1)
     if affinity == "even":
         assert isinstance(graph, NeighborGraph)

@@ -98,7 +98,7 @@ def test_learned_temperature_is_one_scalar_parameter():
 
 
 def test_by_name():
-    assert set(SIMILARITIES) == {"cauchy", "cosine", "gaussian", "student"}
+    assert set(SIMILARITIES) == {"cauchy", "cosine", "gaussian", "student", "umap"}
     for name, kind in SIMILARITIES.items():
         assert type(make_similarity(name, dof=1.0)) is kind
         assert make_similarity(name, temperature=0.2).temperature == pytest.approx(0.2)
