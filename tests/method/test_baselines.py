@@ -11,14 +11,16 @@ from augmap.config import Stage
 from augmap.errors import InputError
 from augmap.evaluate.knn import knn_accuracy
 from augmap.evaluate.recall import neighbor_recall
+from augmap.method import graphs as graphing
 from augmap.method.project import project
 from augmap.method.weights import build_encoder
+from augmap.neighbors import nearest
 
 ADAM = {"optimizer": "adamw", "lr": 3e-3, "lr_batch": None}
 
 
 class Flat(nn.Module):
-    """Two layers over all pixels, without batch statistics: what a parametric map of pixels needs at least."""
+    """Two layers over all pixels, without batch statistics: a parametric map of pixels needs no more."""
 
     def __init__(self, size: int, width: int = 64) -> None:
         super().__init__()
@@ -56,19 +58,21 @@ def test_neighbours_in_pixels_are_neighbours_on_the_map(name):
     untrained = project(build_encoder(config, pixels, Flat(64)), pixels)[0]
     trained = run(config, pixels, backbone=Flat(64)).positions
     before, after = (neighbor_recall(z, flat, k=10).mean() for z in (untrained, trained))
-    assert before < 0.25, before
-    assert after > before + 0.1, (before, after)
+    assert before < 0.15, before  # measured: 0.09, trained 0.46 and 0.42
+    assert after > 0.3, after
 
 
-def test_a_map_of_pixels_knows_nothing_of_shuffled_edges():
-    """The control of the control: with edges of other images the same training finds no neighbours."""
+def test_with_the_neighbours_of_other_images_it_finds_none(monkeypatch):
+    """The control of the control: the same training on edges that say nothing."""
     pixels, _ = faces()
     flat = pixels.reshape(len(pixels), -1).astype(np.float32)
+    other = np.random.default_rng(0).permutation(len(flat))
+    monkeypatch.setattr(graphing, "nearest", lambda x, k, **options: nearest(x[other], k))
     stage = Stage(name="map", epochs=40, edges="pixels", **ADAM, **PARAMETRIC["parametric t-SNE"])
-    config = small_config(stage, batch_size=100, hidden=(64,))
-    trained = run(config, pixels, backbone=Flat(64)).positions
-    shuffled = trained[np.random.default_rng(0).permutation(len(trained))]
-    assert neighbor_recall(shuffled, flat, k=10).mean() < 0.06
+    trained = run(small_config(stage, batch_size=100, hidden=(64,)), pixels, backbone=Flat(64)).positions
+    assert (
+        neighbor_recall(trained, flat, k=10).mean() < 0.12
+    )  # measured: 0.07, of 10 among 299 by chance 0.03
 
 
 def classes_of(kind, train):
@@ -126,9 +130,9 @@ def test_a_supervised_encoder_names_images_that_it_was_not_told(supervised):
     assert knn_accuracy(outcome.positions, kind.astype(str), splits, k=15).accuracy > 0.85
 
 
-def test_the_labels_of_the_others_never_train(supervised):
-    """With other labels there, and none given, the bits are the same; with one given label changed, not."""
-    pixels, kind, train, outcome = supervised
+def test_a_class_that_trains_is_seen(supervised):
+    """The same bits from the same classes; others where that of one training image is changed."""
+    pixels, kind, train, _ = supervised
     short = SUPERVISED.replace(
         stages=(Stage(name="classify", steps=8, dim=1, loss="cross_entropy"),), batch_size=50
     )
