@@ -157,7 +157,7 @@ def _agreement(name: str, found: clusters.Agreement, column: str, space: Space) 
     if name == "hdbscan":
         detail += (
             f", min_samples {clusters.MIN_SAMPLES}, min_cluster_size {clusters.cluster_size(found.n)}, "
-            f"{found.noise:.1%} in none"
+            f"{100 * found.noise:.1f} % in none"
         )
         beside["noise"] = found.noise
     return [
