@@ -96,7 +96,7 @@ def test_progress_is_told_the_end():
 def test_refuses_k(k):
     for measure in (trustworthiness, continuity):
         with pytest.raises(
-            InputError, match=re.escape(f"must lie in [1, n / 2) for trustworthiness of 10 images")
+            InputError, match=re.escape("must lie in [1, n / 2) for trustworthiness of 10 images")
         ):
             measure(np.eye(10)[:, :2], np.eye(10), k=k)
 
