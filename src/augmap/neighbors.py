@@ -111,6 +111,16 @@ def nearest(
     return indices, np.sqrt(np.maximum(own[:, None] - 2 * similar, 0))
 
 
+def without_self(neighbours: Int[np.ndarray, "q k1"], rows: Int[np.ndarray, " q"]) -> Int[np.ndarray, "q k"]:
+    """Drop each query's own row from its neighbours, or the last of them where it is not among them.
+
+    Among copies an image need not come first in its own list of ``k + 1``, or be in it at all.
+    """
+    own = neighbours == rows[:, None]
+    own[~own.any(1), -1] = True
+    return neighbours[~own].reshape(len(neighbours), -1)
+
+
 def _tree(x: np.ndarray, q: np.ndarray, k: int, itself: bool) -> tuple[np.ndarray, np.ndarray]:
     distances, indices = cKDTree(x).query(q, k=np.arange(1, k + itself + 1), workers=-1)
     if itself:

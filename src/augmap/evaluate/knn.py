@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float, Int
-from sklearn.model_selection import StratifiedShuffleSplit
 
-from augmap.errors import InputError
-from augmap.neighbors import Metric, nearest
+from augmap.evaluate.splits import LabelSplits, label_splits, mean_and_sd
+from augmap.neighbors import Metric, Progress, nearest
 
 K = 15
 """Neighbours that vote; the paper's number."""
@@ -60,40 +60,79 @@ def knn_accuracy(
     InputError
         Fewer than two labels, a label with a single image, or ``k`` out of range.
     """
-    labels = np.asarray(labels, dtype=str)
-    known = labels != ""
-    names, codes = np.unique(labels[known], return_inverse=True)
-    x = np.asarray(x)[known]
-    if len(names) < 2:
-        raise InputError(f"kNN accuracy needs at least two labels, got {len(names)}")
-    parts = np.asarray(splits, dtype=str)[known] if len(splits) else np.full(len(x), "")
-    train, test = np.flatnonzero(parts == "train"), np.flatnonzero(parts == "test")
-    if len(train) and len(test):
-        pairs, how = [(train, test)], "official"
-    else:
-        rarest = np.bincount(codes).min()
-        if rarest < 2:
-            raise InputError(
-                f"label {str(names[np.bincount(codes).argmin()])!r} has one image; at least 2 are needed"
-            )
-        drawn = StratifiedShuffleSplit(repeats, test_size=max(1 / 6, len(names) / len(x)), random_state=seed)
-        pairs, how = list(drawn.split(x, codes)), f"stratified, {repeats} random splits"
-    found = [float((_vote(x[a], codes[a], x[b], k, metric, len(names)) == codes[b]).mean()) for a, b in pairs]
-    return KnnAccuracy(
-        accuracy=float(np.mean(found)),
-        sd=float(np.std(found, ddof=1)) if len(found) > 1 else float("nan"),
-        k=k,
-        n_train=len(pairs[0][0]),
-        n_test=len(pairs[0][1]),
-        split=how,
-    )
+    parted = label_splits(labels, splits, repeats=repeats, seed=seed, what="kNN accuracy")
+    return accuracy_of(knn_votes(x, parted, [k], metric=metric)[k], parted, k)
 
 
-def _vote(
-    x: np.ndarray, codes: Int[np.ndarray, " n"], queries: np.ndarray, k: int, metric: Metric, labels: int
-) -> Int[np.ndarray, " q"]:
-    neighbours = codes[nearest(x, k, queries=queries, metric=metric)[0]]  # (q, k)
-    votes = np.zeros((len(queries), labels), np.int32)
-    for column in neighbours.T:
-        votes[np.arange(len(queries)), column] += 1
-    return votes.argmax(1)
+def knn_votes(
+    x: np.ndarray,
+    parted: LabelSplits,
+    ks: Sequence[int],
+    *,
+    metric: Metric = "euclidean",
+    progress: Progress | None = None,
+) -> dict[int, list[Int[np.ndarray, " b"]]]:
+    """Return, for each ``k`` and each split, the label that the neighbours of each test image vote for.
+
+    Parameters
+    ----------
+    x : (n, d) array of float or uint8
+        All images; only the labelled ones are looked at.
+    ks : sequence of int
+        The neighbours are searched once, for the largest.
+    progress : callable, optional
+        Called with test images done and in all, over all splits.
+    """
+    votes: dict[int, list[np.ndarray]] = {k: [] for k in ks}
+    total = sum(len(b) for _, b in parted.pairs)
+    done = 0
+    for train, test in parted.pairs:
+        show = None if progress is None else partial(_shifted, progress, done, total)
+        near, _ = nearest(
+            np.asarray(x[parted.rows[train]], np.float32),
+            max(ks),
+            queries=np.asarray(x[parted.rows[test]], np.float32),
+            metric=metric,
+            progress=show,
+        )
+        for k in votes:
+            votes[k].append(vote(parted.codes[train][near[:, :k]], len(parted.names)))
+        done += len(test)
+        if progress:
+            progress(done, total)
+    return votes
+
+
+def accuracy_of(votes: Sequence[Int[np.ndarray, " b"]], parted: LabelSplits, k: int) -> KnnAccuracy:
+    """Return the share of right votes, over splits."""
+    shares = [float((v == y).mean()) for v, y in zip(votes, parted.test_labels(), strict=True)]
+    accuracy, sd = mean_and_sd(shares)
+    n_train, n_test = parted.sizes
+    return KnnAccuracy(accuracy=accuracy, sd=sd, k=k, n_train=n_train, n_test=n_test, split=parted.how)
+
+
+def confusion(votes: Sequence[Int[np.ndarray, " b"]], parted: LabelSplits) -> Int[np.ndarray, "c c"]:
+    """Count test images by true label (row) and by the label voted for (column), added over splits."""
+    c = len(parted.names)
+    counts = np.zeros((c, c), np.int64)
+    for voted, true in zip(votes, parted.test_labels(), strict=True):
+        np.add.at(counts, (true, voted), 1)
+    return counts
+
+
+def vote(neighbours: Int[np.ndarray, "q k"], labels: int) -> Int[np.ndarray, " q"]:
+    """Return the most frequent of the labels 0 to ``labels`` - 1 in each row; the first of equals."""
+    # counted by sorting the few votes of a row, so that memory does not grow with the number of labels
+    ordered = np.sort(neighbours, axis=1)
+    q, k = ordered.shape
+    assert ordered.max(initial=0) < labels
+    starts = np.ones((q, k), bool)
+    starts[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
+    begin = np.maximum.accumulate(np.where(starts, np.arange(k), 0), axis=1)
+    so_far = np.arange(k) - begin  # a label's count is one more than its last entry here
+    best = so_far.max(1, keepdims=True)
+    return ordered[np.arange(q), (so_far == best).argmax(1)]
+
+
+def _shifted(progress: Progress, before: int, total: int, done: int, _: int) -> None:
+    progress(before + done, total)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
-from augmap.neighbors import Metric, nearest
+from augmap.neighbors import Metric, nearest, without_self
 
 
 def neighbor_recall(
@@ -29,6 +29,11 @@ def neighbor_recall(
     near = {}
     for name, x, how in (("map", positions, "euclidean"), ("features", features, metric)):
         found, _ = nearest(x, k + 1, queries=x[rows], metric=how)
-        near[name] = [set(a[a != i][:k].tolist()) for a, i in zip(found, rows, strict=True)]
-    shared = [len(a & b) for a, b in zip(near["map"], near["features"], strict=True)]
-    return np.array(shared, dtype=np.float64) / k
+        near[name] = without_self(found, rows)
+    return shared(near["map"], near["features"])
+
+
+def shared(a: Int[np.ndarray, "q k"], b: Int[np.ndarray, "q k"]) -> Float[np.ndarray, " q"]:
+    """Return the share of each row of ``a`` that is also in that row of ``b``; rows hold no image twice."""
+    both = np.sort(np.concatenate([a, b], axis=1), axis=1)
+    return (both[:, 1:] == both[:, :-1]).sum(1) / a.shape[1]

@@ -1,0 +1,88 @@
+"""Which images a classifier learns from and which it is asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Int
+from sklearn.model_selection import StratifiedShuffleSplit
+
+from augmap.errors import InputError
+
+Pair = tuple[Int[np.ndarray, " a"], Int[np.ndarray, " b"]]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LabelSplits:
+    """Labelled images as numbers, and one or more ways to part them into training and test images."""
+
+    rows: Int[np.ndarray, " m"]
+    """Images that have a label, among all."""
+    names: np.ndarray
+    """The labels, sorted."""
+    codes: Int[np.ndarray, " m"]
+    """Label of each of ``rows``, as an index into ``names``."""
+    pairs: list[Pair]
+    """Training and test images, as indices into ``rows``."""
+    how: str
+    """``official``, or ``stratified`` with the number of random splits."""
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Number of training and of test images."""
+        return len(self.pairs[0][0]), len(self.pairs[0][1])
+
+    def test_labels(self) -> list[Int[np.ndarray, " b"]]:
+        """Return the true labels of the test images of each pair."""
+        return [self.codes[b] for _, b in self.pairs]
+
+
+def label_splits(
+    labels: np.ndarray, splits: Sequence[str] = (), *, repeats: int = 5, seed: int = 0, what: str = "accuracy"
+) -> LabelSplits:
+    """Return how labelled images are parted.
+
+    Parameters
+    ----------
+    labels : (n,) array of str
+        Images with ``""`` are left out.
+    splits : sequence of n str, optional
+        Where both ``train`` and ``test`` occur, that is the split; otherwise ``repeats`` random splits, 5/6
+        to 1/6, stratified by label: the paper's 50,000 to 10,000.
+    what : str
+        What needs them, for the message of an error.
+
+    Raises
+    ------
+    InputError
+        Fewer than two labels, or, without an official split, a label with a single image.
+    """
+    labels = np.asarray(labels, dtype=str)
+    rows = np.flatnonzero(labels != "")
+    names, codes = np.unique(labels[rows], return_inverse=True)
+    if len(names) < 2:
+        raise InputError(f"{what} needs at least two labels, got {len(names)}")
+    parts = np.asarray(splits, dtype=str)[rows] if len(splits) else np.full(len(rows), "")
+    train, test = np.flatnonzero(parts == "train"), np.flatnonzero(parts == "test")
+    if len(train) and len(test):
+        return LabelSplits(rows=rows, names=names, codes=codes, pairs=[(train, test)], how="official")
+    counts = np.bincount(codes)
+    if counts.min() < 2:
+        raise InputError(f"label {str(names[counts.argmin()])!r} has one image; at least 2 are needed")
+    drawn = StratifiedShuffleSplit(repeats, test_size=max(1 / 6, len(names) / len(rows)), random_state=seed)
+    pairs = list(drawn.split(rows, codes))
+    how = f"stratified, {repeats} random splits"
+    return LabelSplits(rows=rows, names=names, codes=codes, pairs=pairs, how=how)
+
+
+def known_twice(labels: np.ndarray) -> np.ndarray:
+    """Return the labels with ``""`` for those that a single image has: no other image can confirm them."""
+    names, codes, counts = np.unique(np.asarray(labels, dtype=str), return_inverse=True, return_counts=True)
+    return np.where(counts[codes] > 1, names[codes], "")
+
+
+def mean_and_sd(shares: Sequence[float]) -> tuple[float, float]:
+    """Return the mean over splits and its standard deviation, NaN for a single one."""
+    return float(np.mean(shares)), float(np.std(shares, ddof=1)) if len(shares) > 1 else float("nan")
