@@ -70,7 +70,8 @@ def lines(title: str, measures: Measures, *, without: str = "") -> Iterator[str]
         yield f"without the images: {without}"
     longest = sorted(measures.seconds.items(), key=lambda entry: -entry[1])
     parts = ", ".join(f"{name} {duration(took)}" for name, took in longest if took >= 1)
-    yield f"took {duration(sum(measures.seconds.values()))}{f': {parts}' if parts else ''}; seed {settings['seed']}"
+    whole = duration(sum(measures.seconds.values()))
+    yield f"took {whole}{f': {parts}' if parts else ''}; seed {settings['seed']}"
     yield f"what each number means: {DOCS}"
 
 
