@@ -85,8 +85,8 @@ def evaluate(
         columns = read_labels(labels, m.names, [name for name, _ in m.skipped])
     wanted = None if metrics is None else [name.strip() for name in metrics.split(",")]
     with Progress() as progress:
-        pixels, note = _pixels(m, images, cache, progress.counter("reading images"))
-        encoder, augmentation = (None, None) if pixels is None else _views(m)
+        pixels, note = map_pixels(m, images, cache, progress.counter("reading images"))
+        encoder, augmentation = (None, None) if pixels is None else map_views(m)
         measures, each = measure_each(
             m,
             labels=None if columns is None else _arrays(columns),
@@ -125,10 +125,24 @@ def _arrays(columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
     return {name: np.array(column, dtype=str) for name, column in columns.items()}
 
 
-def _pixels(
-    m: ImageMap, images: str | None, cache: Path | None, progress: Callable[[int, int], None]
+def map_pixels(
+    m: ImageMap,
+    images: str | None,
+    cache: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[np.ndarray | None, str]:
-    """Return the map's pixels and where they lay, or None and why not; what was named must fit."""
+    """Return the map's pixels and where they lay, or None and why not.
+
+    Parameters
+    ----------
+    images : str, optional
+        Where they are, or ``"none"``; by default where the map was made from, if that is still there.
+
+    Raises
+    ------
+    InputError
+        Images that were named cannot be opened, or are not those of the map.
+    """
     if images == "none":
         return None, "left out by --images none"
     source = images or m.info.get("source")
@@ -142,7 +156,9 @@ def _pixels(
         return None, f"{error}; give --images"
 
 
-def _opened(m: ImageMap, source: str, cache: Path | None, progress: Callable[[int, int], None]) -> np.ndarray:
+def _opened(
+    m: ImageMap, source: str, cache: Path | None, progress: Callable[[int, int], None] | None
+) -> np.ndarray:
     """Open the images and bring them into the order of the map.
 
     Raises
@@ -168,7 +184,7 @@ def _opened(m: ImageMap, source: str, cache: Path | None, progress: Callable[[in
     return opened.pixels
 
 
-def _views(m: ImageMap) -> tuple[Any, Any]:
+def map_views(m: ImageMap) -> tuple[Any, Any]:
     """Return the encoder and what draws its views, or None for each that the folder does not hold."""
     if m.weights is None or m.config is None:
         return None, None
