@@ -107,6 +107,42 @@ def test_scores_that_were_there_stay(there):
     assert after["trustworthiness"].max() > 0
 
 
+def test_a_metric_is_added_to_those_measured_alike(there):
+    arguments = ["evaluate", "photos.map", "--images", "none"]
+    assert run([*arguments, "-k", "5", "--metrics", "knn,purity"]) == 0
+    assert run([*arguments, "-k", "5", "--metrics", "silhouette,knn"]) == 0
+    record = json.loads((there / "metrics.json").read_text())
+    assert record["settings"]["metrics"] == ["knn", "purity", "silhouette"]
+    keys = [(s["metric"], s["space"], s["setting"]) for s in record["scores"]]
+    assert len(keys) == len(set(keys))
+    assert {"knn", "purity", "silhouette"} == set(record["seconds"]) == {k[0] for k in keys}
+    assert run([*arguments, "-k", "4", "--metrics", "knn"]) == 0  # other neighbours: nothing to be joined
+    record = json.loads((there / "metrics.json").read_text())
+    assert {s["metric"] for s in record["scores"]} == {"knn"}
+
+
+def test_scores_written_meanwhile_stay(there, monkeypatch):
+    from augmap.evaluate import measure
+
+    slow = measure.measure_each
+
+    def meanwhile(*args, **kwargs):
+        m = ImageMap.load(there)
+        m.items = m.items.with_scores(outlier=np.arange(48.0))
+        m.save(there, overwrite=True)
+        return slow(*args, **kwargs)
+
+    monkeypatch.setattr(measure, "measure_each", meanwhile)
+    assert run(["evaluate", "photos.map", "-k", "5", "--metrics", "continuity"]) == 0
+    assert sorted(ImageMap.load(there).items.scores) == ["continuity", "outlier"]
+
+
+def test_a_sample_leaves_no_scores_of_single_images(there):
+    assert run(["evaluate", "photos.map", "-k", "5", "--metrics", "continuity", "--sample", "40"]) == 0
+    assert not ImageMap.load(there).items.scores
+    assert json.loads((there / "metrics.json").read_text())["settings"]["n"] == 40
+
+
 def test_no_save_leaves_the_map_alone(there):
     before = {p.name: p.read_bytes() for p in there.iterdir() if p.is_file()}
     assert run(["evaluate", "photos.map", "-k", "5", "--no-save", "--sample", "40"]) == 0
@@ -191,6 +227,7 @@ def test_a_map_of_another_program(there, capsys):
         (["photos.map", "--metrics", "knn, nearest"], "unknown metric 'nearest'; choose from knn"),
         (["photos.map", "--labels", "no.csv"], "no.csv: cannot be read"),
         (["photos.map", "--json", "no/out.json"], "no/out.json: its folder no does not exist"),
+        (["photos.map", "--json", "."], ".: is a folder; give the name of a file"),
         (["photos.map", "--images", "nowhere"], "nowhere: no such file or folder"),
         (["photos.map", "--sample", "99", "--images", "none"], "sample must lie in [2, 48]"),
         (["photos.map", "-k", "60", "--metrics", "knn", "--images", "none"], "must lie in [1, 40]"),

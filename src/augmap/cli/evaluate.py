@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -69,8 +70,7 @@ def evaluate(
     A few minutes for 20,000 images on two cores. What each number means stands in docs/metrics.md.
     """
     ks = _numbers(k)
-    if json_file is not None and str(json_file) != "-" and not json_file.absolute().parent.is_dir():
-        raise InputError(f"{json_file}: its folder {json_file.parent} does not exist; create it first")
+    _check_places(map, json_file, save)
 
     from augmap.cli.measures import lines
     from augmap.cli.progress import Progress
@@ -109,7 +109,18 @@ def evaluate(
     else:
         print("\n".join(lines(str(map), measures, without="" if pixels is not None else note)))
     if save:
-        _save(map, m, record, each)
+        _save(map, record, {} if sample is not None else each)
+
+
+def _check_places(map: Path, json_file: Path | None, save: bool) -> None:
+    """See that the results can be written before minutes go into them."""
+    if json_file is not None and str(json_file) != "-":
+        if not json_file.absolute().parent.is_dir():
+            raise InputError(f"{json_file}: its folder {json_file.parent} does not exist; create it first")
+        if json_file.is_dir():
+            raise InputError(f"{json_file}: is a folder; give the name of a file")
+    if save and map.is_dir() and not os.access(map, os.W_OK):
+        raise InputError(f"{map}: may not be written to; pass --no-save")
 
 
 def _numbers(text: str) -> list[int]:
@@ -213,12 +224,37 @@ def _record(m: ImageMap, measures: Measures, labels: str, note: str) -> dict[str
     return record
 
 
-def _save(path: Path, m: ImageMap, record: Mapping[str, Any], each: Mapping[str, Any]) -> None:
-    """Write metrics.json, and scores of single images into items.csv."""
-    from augmap.folder import json_bytes, update
+def _save(path: Path, record: Mapping[str, Any], each: Mapping[str, Any]) -> None:
+    """Write metrics.json, and scores of single images into items.csv as it is now: time has passed."""
+    from augmap.folder import json_bytes, read_file, read_record, update
+    from augmap.items import Items
 
-    items = m.items.with_scores(**each)
-    files = {METRICS_FILE: json_bytes(record)}
+    now = read_record(path)
+    files = {}
+    scores = list(now.get("scores", ()))
     if each:
-        files["items.csv"] = items.to_csv()
-    update(path, files, {"scores": list(items.scores)})
+        items = Items.from_csv(
+            read_file(path, "items.csv", now), scores=scores, where=str(path / "items.csv")
+        ).with_scores(**each)
+        files["items.csv"], scores = items.to_csv(), list(items.scores)
+    if METRICS_FILE in now["files"]:
+        record = _joined(json.loads(read_file(path, METRICS_FILE, now)), record)
+    update(path, {METRICS_FILE: json_bytes(record), **files}, {"scores": scores})
+
+
+def _joined(old: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Keep the metrics that were measured before in the same way and not now, so that one can be added."""
+    same = ("n", "of", "ks", "seed", "columns", "labels", "fingerprint", "augmap")
+    if any(old["settings"].get(key) != new["settings"].get(key) for key in same):
+        return new
+    fresh = set(new["settings"]["metrics"])
+    kept = [score for score in old["scores"] if score["metric"] not in fresh]
+    there = sorted({*fresh, *(score["metric"] for score in kept)})
+    left_out = {k: v for k, v in old["settings"]["left_out"].items() if k not in there}
+    settings = new["settings"]
+    return {
+        "scores": [*new["scores"], *kept],
+        "tables": {**old["tables"], **new["tables"]},
+        "seconds": {**old["seconds"], **new["seconds"]},
+        "settings": {**settings, "metrics": there, "left_out": {**left_out, **settings["left_out"]}},
+    }

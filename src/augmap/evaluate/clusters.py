@@ -62,8 +62,6 @@ def silhouette(
     if len(names) >= len(rows):
         raise InputError(f"silhouette needs a label with two images, got {len(names)} labels, one image each")
     known = np.asarray(x, np.float32)[rows]
-    if metric == "euclidean":
-        known = known - known.mean(0)  # scikit-learn's distances are products: keep them small
     out = np.full(len(labels), np.nan)
     with config_context(working_memory=_MEGABYTES):
         out[rows] = silhouette_samples(known, codes, metric=metric)
