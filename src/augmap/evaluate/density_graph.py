@@ -18,7 +18,7 @@ from augmap.neighbors import Progress
 Precision = Literal["float64", "float32"]
 
 EXACT_UP_TO = 5000
-"""Images up to which distances are taken in float64 by default: seconds. Above, float32 is 20 times faster."""
+"""Images up to which distances are taken in float64 by default; above, float32 is 5 times faster."""
 TEMPERATURE_RANGE = (1e-6, 1e6)
 _BLOCK = 1024
 """Rows and columns of a block: a few of them fit the cache."""
@@ -28,16 +28,18 @@ _KEEP = 2**24
 
 @dataclass(frozen=True, eq=False)
 class DensityGraph:
-    r"""Weights :math:`W_{ij}/n^2 = P_{ij} P_{ji}` with :math:`P` the row softmax of :math:`-D/(\bar d\,\tau)`.
+    r"""Weights :math:`W_{ij}/n^2 = P_{ij} P_{ji}`, P being the row softmax of :math:`-D/(\bar d\,\tau)`.
 
-    Made by :func:`density_graph`. :math:`D` holds Euclidean distances, :math:`\bar d` is their mean over pairs,
-    and no point picks itself. Nothing of size n × n is held: a block of weights is computed when asked for, from
+    Made by :func:`density_graph`. D holds Euclidean distances, :math:`\bar d` is their mean over pairs,
+    and no point picks itself. No n × n array is held: weights are computed in blocks when asked for, from
 
-    .. math:: W_{ij}/n^2 = \exp\!\big(-(2 D_{ij} - m_i - m_j) / (\bar d\,\tau)\big) / (s_i s_j)
+    .. math::
 
-    where :math:`m_i` is the distance of i's nearest neighbour and :math:`s_i = \sum_j e^{-(D_{ij} - m_i)/(\bar
-    d\,\tau)} \in [1, n - 1]`. No exponent is positive, and one of each row of P is 0: nothing overflows, and what
-    underflows is nothing beside the rest, however far away an outlier lies.
+        W_{ij}/n^2 = e^{-(2 D_{ij} - m_i - m_j) / (\bar d\,\tau)} / (s_i s_j), \qquad
+        s_i = \textstyle\sum_{j \neq i} e^{-(D_{ij} - m_i)/(\bar d\,\tau)} \in [1, n - 1]
+
+    where :math:`m_i` is the distance of i's nearest neighbour. No exponent is positive, and one of each
+    sum is 0: nothing overflows, and what underflows is nothing beside the rest, however far an outlier lies.
     """
 
     points: Points
@@ -49,24 +51,14 @@ class DensityGraph:
     sums: np.ndarray
     """(t, n) float64: s."""
     squares: np.ndarray
-    """(t, n) float64: the same sum of squares, so that s²/squares is the effective number of neighbours."""
+    """(t, n) float64: the same of squares; s²/squares is the effective number of neighbours."""
 
     def logarithms(self, rows: slice, columns: slice) -> np.ndarray:
-        """Return the (r, c) exponents of W for temperature 1, but for the sums: (m_i + m_j - 2 D_ij) / dbar."""
+        """Return (r, c) exponents of W for temperature 1, but for the sums: (m_i + m_j - 2 D_ij) / dbar."""
         part = self.nearest[rows, None] + self.nearest[columns]
         part -= 2 * self.points.distances(rows, columns)
         part *= self.points.dtype.type(self.points.unit / self.mean_distance)
         return part
-
-    def weights(self, rows: slice, columns: slice, index: int = 0) -> np.ndarray:
-        """Return the (r, c) block of W/n² at temperature number ``index``."""
-        found = self.logarithms(rows, columns)
-        found /= self.points.dtype.type(self.temperatures[index])
-        np.exp(found, out=found)
-        shares = (1 / self.sums[index]).astype(found.dtype)
-        found *= shares[rows, None]
-        found *= shares[columns]
-        return found
 
 
 def density_graph(
@@ -78,7 +70,7 @@ def density_graph(
     progress: Progress | None = None,
     sweeps: int = 2,
 ) -> DensityGraph:
-    """Sweep twice over the pairs of ``n`` points: for the mean distance, then for the sums of each temperature.
+    """Sweep twice over the pairs of points: for the mean distance, then for the sums at each temperature.
 
     Progress counts blocks of pairs, ``sweeps`` times all: those that the caller makes later included.
 
@@ -245,7 +237,7 @@ def labelled(
         ``x`` is not (n, d) numbers, ``labels`` of another length, or fewer than two labels.
     """
     x, labels = np.asarray(x), np.asarray(labels, dtype=str)
-    if x.ndim != 2 or not np.issubdtype(x.dtype, np.number) or np.iscomplexobj(x):
+    if x.ndim != 2 or not x.shape[1] or not np.issubdtype(x.dtype, np.number) or np.iscomplexobj(x):
         raise InputError(f"{what} needs numbers of shape (n, d), got {x.dtype} {x.shape}")
     if labels.shape != (len(x),):
         raise InputError(f"{what} needs a label for each of {len(x)} images, got shape {labels.shape}")

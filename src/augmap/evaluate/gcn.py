@@ -9,16 +9,17 @@ from typing import get_args
 import numpy as np
 import torch
 from jaxtyping import Float
-from sklearn.model_selection import StratifiedShuffleSplit
 
 from augmap.errors import InputError
 from augmap.evaluate.adjacency import adjacency
 from augmap.evaluate.density_graph import density_graph, labelled
 from augmap.evaluate.probes import GcnProbe, LinearProbe, Protocol, Task, weights_in
 from augmap.evaluate.probes import run as run_probe
+from augmap.evaluate.splits import label_splits
 from augmap.method.seeds import generator
 from augmap.neighbors import Progress
 
+WHAT = "the GCN classifier"
 VALIDATION = 0.1
 """Share of the training images that chooses the step, ``protocol="honest"``."""
 
@@ -53,7 +54,7 @@ class GcnAccuracy:
     """Images whose labels chose the step; 0 for ``protocol="paper"``."""
     n_test: int
     split: str
-    """``official``, or ``stratified``."""
+    """``official``, or ``stratified`` with the number of random splits, one for each repeat."""
     repeats: int
 
 
@@ -71,8 +72,8 @@ def gcn_accuracy(
 ) -> GcnAccuracy:
     r"""Train the GCN classifier and a linear one on the training images; return their test accuracies.
 
-    The GCN's nodes are all images, its edges the graph of :func:`relative_local_density`. What goes into a
-    node is its label or "masked", never its pixels:
+    The GCN's nodes are all images, its edges the graph of
+    :func:`~augmap.evaluate.rld.relative_local_density`. What goes into a node is its label or "masked":
 
     .. math::
 
@@ -92,7 +93,7 @@ def gcn_accuracy(
         Images with ``""`` are left out.
     splits : sequence of n str, optional
         Where both ``train`` and ``test`` occur, that is the split, and other images are left out; otherwise a
-        random one for each repeat, 5/6 to 1/6, stratified by label.
+        random one for each repeat, 5/6 to 1/6, stratified by label, as for kNN accuracy.
     temperature : float
         Of the graph; the paper uses 0.2 and 0.1.
     protocol : {"honest", "paper"}
@@ -113,8 +114,8 @@ def gcn_accuracy(
 
     Notes
     -----
-    By either protocol the GCN sees the *features* of the test images, through the graph; the linear classifier
-    does not. The classifier is small only in its weights: it works on n² edges.
+    By either protocol the GCN sees the *features* of the test images, through the graph; the linear
+    classifier does not. The classifier is small only in its weights: it works on n² edges.
 
     Memory: 2 n² bytes in float32 up to 23,000 images, above that n² bytes in float16.
 
@@ -127,17 +128,15 @@ def gcn_accuracy(
         raise InputError(f"protocol must be one of {', '.join(get_args(Protocol))}; got {protocol!r}")
     if repeats < 1:
         raise InputError(f"repeats must be at least 1, got {repeats}")
-    known, x, names, codes = labelled(x, labels, "the GCN classifier")
-    parts = np.asarray(splits, dtype=str)
-    if len(parts) not in (0, len(known)):
-        raise InputError(f"splits must have {len(known)} entries, got {len(parts)}")
-    parts = parts[known] if len(parts) else np.full(len(x), "")
-    official = {"train", "test"} <= set(parts.tolist())
-    if official:
-        kept = (parts == "train") | (parts == "test")
-        _, x, names, codes = labelled(x[kept], names[codes[kept]], "the GCN classifier")
-        parts = parts[kept]
-    pairs = _splits(codes, names, parts if official else None, repeats, seed)
+    known, x, _, _ = labelled(x, labels, WHAT)
+    if len(splits) not in (0, len(known)):
+        raise InputError(f"splits must have {len(known)} entries, got {len(splits)}")
+    parted = label_splits(labels, splits, repeats=repeats, seed=seed, what=WHAT)
+    nodes = np.sort(np.concatenate(parted.pairs[0]))  # an official split may leave images out
+    pairs = [tuple(np.searchsorted(nodes, part) for part in pair) for pair in parted.pairs]
+    x, names, codes = labelled(x[nodes], parted.names[parted.codes[nodes]], WHAT)[1:]
+    if parted.how == "official":
+        pairs = pairs * repeats
     graph = density_graph(x, [temperature], normalize=normalize, progress=_stretch(progress, 0, 0.1))
     edges = adjacency(graph, progress=_stretch(progress, 0.1, 0.2))
     features, targets = torch.from_numpy(graph.points.x).float(), torch.from_numpy(codes)
@@ -170,29 +169,15 @@ def gcn_accuracy(
         n_train=len(learned),
         n_val=len(chooses),
         n_test=len(test),
-        split="official" if official else "stratified",
+        split=parted.how,
         repeats=repeats,
     )
-
-
-def _splits(
-    codes: np.ndarray, names: np.ndarray, parts: np.ndarray | None, repeats: int, seed: int
-) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return the rows of training and test images of each repeat."""
-    if parts is not None:
-        return [(np.flatnonzero(parts == "train"), np.flatnonzero(parts == "test"))] * repeats
-    counts = np.bincount(codes)
-    if counts.min() < 2:
-        name = str(names[counts.argmin()])
-        raise InputError(f"label {name!r} has one image; at least 2 are needed, for training and test")
-    share = max(1 / 6, len(names) / len(codes))
-    return list(StratifiedShuffleSplit(repeats, test_size=share, random_state=seed).split(codes, codes))
 
 
 def _hold_out(
     train: np.ndarray, codes: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the rows to learn from and those that choose: a share of each label, one at least of two."""
+    """Return rows to learn from and rows that choose: a share of each label, one at least of two."""
     chooses = []
     for code in np.unique(codes[train]):
         rows = rng.permutation(train[codes[train] == code])

@@ -115,7 +115,10 @@ class LinearProbe:
     """A linear classifier in training, all images at once."""
 
     def __init__(self, task: Task, features: Float[Tensor, "n d"], draw: torch.Generator) -> None:
-        self.task, self._features = task, features
+        known = features[task.learned]  # nothing of other images, not even their mean
+        centre = known.mean(0)
+        spread = (known - centre).square().sum(1).mean().sqrt()
+        self.task, self._features = task, (features - centre) / (spread if spread > 0 else 1)
         self.patience = PATIENCE if task.protocol == "honest" else PAPER_LINEAR_PATIENCE
         self.model = nn.utils.skip_init(nn.Linear, features.shape[1], task.labels)
         nn.init.xavier_uniform_(self.model.weight, generator=draw)

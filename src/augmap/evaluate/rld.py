@@ -87,6 +87,10 @@ def relative_local_density(
 
     Notes
     -----
+    Float32 against float64 at n = 5,000 (512 and 128 dimensions; loose and collapsed labels; rows of length 1
+    or not): RLD differs by at most 3e-7, the effective neighbours by 7e-7 of themselves. Worst where exact
+    copies are all there is, whose distances come out as up to 3e-4 of the spread: 1.3e-4.
+
     Memory beside ``x``: a copy of it in ``dtype``, and some blocks of 1024 × 1024 pairs for each thread. All
     temperatures share the three sweeps.
 
