@@ -80,7 +80,7 @@ def value(score: Score) -> str:
     if score.metric in SHARES:
         spread = "" if score.sd is None else f" ± {100 * score.sd:.1f}"
         return f"{100 * score.value:.1f} %{spread}"
-    return f"{score.value:.3f}" + ("" if score.sd is None else f" ± {score.sd:.3f}")
+    return f"{score.value:z.3f}" + ("" if score.sd is None else f" ± {score.sd:.3f}")
 
 
 def _table(scores: Sequence[Score], spaces: Sequence[str]) -> Iterator[str]:
@@ -128,7 +128,7 @@ def _number(name: str, x: float) -> str:
     if name in ("parameters", "linear_parameters", "effective_neighbors"):
         return f"{x:,.0f}"
     if name in ("ceiling", "shuffled", "random map"):
-        return f"{x:.3f}"
+        return f"{x:z.3f}"  # no -0.000
     return f"{100 * x:.1f} %"
 
 
