@@ -187,10 +187,11 @@ def test_honest_never_sees_labels_it_chooses_by():
 
 def test_honest_scores_in_eval_mode_and_the_best_step(monkeypatch):
     x, y = islands()
-    modes, tests = [], []
+    modes, tests, weights = [], [], []
 
     def kept(probe, rows):
         (tests if len(rows) == 40 else modes).append(probe.model.training)
+        weights.append(probe.model.theta1.detach().clone())
         return original(probe, rows)
 
     original = GcnProbe.logits
@@ -199,6 +200,8 @@ def test_honest_scores_in_eval_mode_and_the_best_step(monkeypatch):
     assert not any(modes)
     assert tests == [False]
     assert len(modes) == found.epochs + probes.PATIENCE  # one look a step, and none after patience ended
+    assert torch.equal(weights[-1], weights[int(found.epochs) - 1])
+    assert not torch.equal(weights[-1], weights[-2])
 
 
 def test_papers_protocol_reports_the_best_test_accuracy(monkeypatch):
