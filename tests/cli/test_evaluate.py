@@ -12,6 +12,7 @@ import pytest
 
 from augmap.cli.main import run
 from augmap.config import Config, Stage
+from augmap.evaluate.knn import knn_accuracy
 from augmap.imagemap import ImageMap
 from augmap.images.open import open_images
 from augmap.items import Items
@@ -191,6 +192,18 @@ def test_images_that_moved_and_images_that_are_others(there, trained, capsys):
     second.unlink()
     assert run([*arguments, "--images", "moved"]) == 2
     assert "1 of the map's 48 images are not there, first 'down/" in capsys.readouterr().err
+
+
+def test_a_part_of_a_map_finds_its_images(there, capsys):
+    m = ImageMap.load(there)
+    rows = np.arange(48)[::-1][:40]
+    m.take(rows).save("part.map")
+    assert run(["evaluate", "part.map", "-k", "5", "--metrics", "knn", "--json", "part.json"]) == 0
+    found = json.loads((there.parent / "part.json").read_text())["scores"]
+    opened = open_images(m.info["source"], preprocessing=m.preprocessing)
+    x = opened.pixels.reshape(48, -1)[rows].astype(np.float32)
+    (value,) = (s["value"] for s in found if s["space"] == "pixels")
+    assert value == knn_accuracy(x, m.labels[rows], k=5).accuracy
 
 
 def test_a_source_that_is_gone_is_said(there, capsys):

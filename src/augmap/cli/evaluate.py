@@ -182,7 +182,8 @@ def _opened(
     if m.preprocessing is None or "fingerprint" not in m.info:
         raise InputError("the map does not say which images it shows, so that none can be held against it")
     opened = open_images(source, preprocessing=m.preprocessing, labels="none", cache=cache, progress=progress)
-    if opened.fingerprint != m.info["fingerprint"]:
+    known = opened.fingerprint == m.info["fingerprint"]
+    if not known or opened.names != m.names:  # there are more, or the map is a part of the one that was made
         row = {name: i for i, name in enumerate(opened.names)}
         missing = [name for name in m.names if name not in row]
         if missing:
@@ -190,8 +191,8 @@ def _opened(
                 f"{source}: {len(missing)} of the map's {m.n} images are not there, first {missing[0]!r}"
             )
         opened = opened.subset([row[name] for name in m.names])
-        if opened.fingerprint != m.info["fingerprint"]:
-            raise InputError(f"{source}: its images differ from those of the map (fingerprint)")
+    if not known and opened.fingerprint != m.info["fingerprint"]:
+        raise InputError(f"{source}: its images differ from those of the map (fingerprint)")
     return opened.pixels
 
 
