@@ -11,7 +11,8 @@ from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.preprocessing import StandardScaler
 
 from augmap.errors import InputError
-from augmap.evaluate import linear
+from augmap.evaluate import linear, splits
+from augmap.evaluate.clusters import kmeans_agreement
 from augmap.evaluate.linear import linear_accuracy
 
 
@@ -41,9 +42,8 @@ def test_it_is_the_papers_model_by_another_solver():
 
 def test_the_official_split_and_images_without_a_label():
     x, y = clouds()
-    splits = ["train"] * 200 + ["test"] * 40
     y[::10] = ""
-    found = linear_accuracy(x, y, splits)
+    found = linear_accuracy(x, y, ["train"] * 200 + ["test"] * 40)
     assert (found.n_train, found.n_test, found.split) == (180, 36, "official")
     assert np.isnan(found.sd)
 
@@ -84,3 +84,16 @@ def test_progress_and_refusal():
     assert seen == [(i, 5) for i in range(1, 6)]
     with pytest.raises(InputError, match="linear accuracy needs at least two labels, got 1"):
         linear_accuracy(np.eye(3), np.array(["a"] * 3))
+
+
+def test_labels_of_two_images_and_too_many_labels(monkeypatch):
+    y = np.array([str(i // 2) for i in range(60)])
+    x = np.array([[int(v), 0.0] for v in y])
+    assert 0 <= linear_accuracy(x, y, ["train", "test"] * 30).accuracy <= 1
+    monkeypatch.setattr(splits, "MAX_LABELS", 29)
+    with pytest.raises(
+        InputError, match="linear accuracy takes at most 29 labels, got 30; give coarser ones"
+    ):
+        linear_accuracy(x, y)
+    with pytest.raises(InputError, match="k-means takes at most 29 labels, got 30"):
+        kmeans_agreement(x, y)

@@ -48,7 +48,7 @@ def test_counted():
     z = np.array([[0.0], [1], [2.5], [4.5], [7]])
     h = z[[4, 1, 2, 3, 0]]  # the first and the last image changed places
     # k = 1, scale 2 / (1 * (10 - 3 - 1)) = 1/3. Nearest on the map: 1 0 1 2 3.
-    # in h (7, 1, 2.5, 4.5, 0): rank of 1 for image 0 is 3 (behind 3, 2); of 0 for 1: 4 (2.5, 0, 4.5 are nearer)
+    # in h (7, 1, 2.5, 4.5, 0): rank of 1 for image 0 is 3 (behind 3, 2); of 0 for 1: 4 (behind all)
     # of 1 for 2: 1; of 2 for 3: 1; of 3 for 4: 3
     ranks = neighbour_ranks(h, np.array([[1], [0], [1], [2], [3]]))
     assert ranks[:, 0].tolist() == [3, 4, 1, 1, 3]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -69,8 +70,7 @@ def evaluate(
     A few minutes for 20,000 images on two cores. What each number means stands in docs/metrics.md.
     """
     ks = _numbers(k)
-    if json_file is not None and str(json_file) != "-" and not json_file.absolute().parent.is_dir():
-        raise InputError(f"{json_file}: its folder {json_file.parent} does not exist; create it first")
+    _check_places(map, json_file, save)
 
     from augmap.cli.measures import lines
     from augmap.cli.progress import Progress
@@ -85,8 +85,8 @@ def evaluate(
         columns = read_labels(labels, m.names, [name for name, _ in m.skipped])
     wanted = None if metrics is None else [name.strip() for name in metrics.split(",")]
     with Progress() as progress:
-        pixels, note = _pixels(m, images, cache, progress.counter("reading images"))
-        encoder, augmentation = (None, None) if pixels is None else _views(m)
+        pixels, note = map_pixels(m, images, cache, progress.counter("reading images"))
+        encoder, augmentation = (None, None) if pixels is None else map_views(m)
         measures, each = measure_each(
             m,
             labels=None if columns is None else _arrays(columns),
@@ -109,7 +109,18 @@ def evaluate(
     else:
         print("\n".join(lines(str(map), measures, without="" if pixels is not None else note)))
     if save:
-        _save(map, m, record, each)
+        _save(map, record, {} if sample is not None else each)
+
+
+def _check_places(map: Path, json_file: Path | None, save: bool) -> None:
+    """See that the results can be written before minutes go into them."""
+    if json_file is not None and str(json_file) != "-":
+        if not json_file.absolute().parent.is_dir():
+            raise InputError(f"{json_file}: its folder {json_file.parent} does not exist; create it first")
+        if json_file.is_dir():
+            raise InputError(f"{json_file}: is a folder; give the name of a file")
+    if save and map.is_dir() and not os.access(map, os.W_OK):
+        raise InputError(f"{map}: may not be written to; pass --no-save")
 
 
 def _numbers(text: str) -> list[int]:
@@ -125,10 +136,24 @@ def _arrays(columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
     return {name: np.array(column, dtype=str) for name, column in columns.items()}
 
 
-def _pixels(
-    m: ImageMap, images: str | None, cache: Path | None, progress: Callable[[int, int], None]
+def map_pixels(
+    m: ImageMap,
+    images: str | None,
+    cache: Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[np.ndarray | None, str]:
-    """Return the map's pixels and where they lay, or None and why not; what was named must fit."""
+    """Return the map's pixels and where they lay, or None and why not.
+
+    Parameters
+    ----------
+    images : str, optional
+        Where they are, or ``"none"``; by default where the map was made from, if that is still there.
+
+    Raises
+    ------
+    InputError
+        Images that were named cannot be opened, or are not those of the map.
+    """
     if images == "none":
         return None, "left out by --images none"
     source = images or m.info.get("source")
@@ -142,7 +167,9 @@ def _pixels(
         return None, f"{error}; give --images"
 
 
-def _opened(m: ImageMap, source: str, cache: Path | None, progress: Callable[[int, int], None]) -> np.ndarray:
+def _opened(
+    m: ImageMap, source: str, cache: Path | None, progress: Callable[[int, int], None] | None
+) -> np.ndarray:
     """Open the images and bring them into the order of the map.
 
     Raises
@@ -155,7 +182,8 @@ def _opened(m: ImageMap, source: str, cache: Path | None, progress: Callable[[in
     if m.preprocessing is None or "fingerprint" not in m.info:
         raise InputError("the map does not say which images it shows, so that none can be held against it")
     opened = open_images(source, preprocessing=m.preprocessing, labels="none", cache=cache, progress=progress)
-    if opened.fingerprint != m.info["fingerprint"]:
+    known = opened.fingerprint == m.info["fingerprint"]
+    if not known or opened.names != m.names:  # there are more, or the map is a part of the one that was made
         row = {name: i for i, name in enumerate(opened.names)}
         missing = [name for name in m.names if name not in row]
         if missing:
@@ -163,12 +191,12 @@ def _opened(m: ImageMap, source: str, cache: Path | None, progress: Callable[[in
                 f"{source}: {len(missing)} of the map's {m.n} images are not there, first {missing[0]!r}"
             )
         opened = opened.subset([row[name] for name in m.names])
-        if opened.fingerprint != m.info["fingerprint"]:
-            raise InputError(f"{source}: its images differ from those of the map (fingerprint)")
+    if not known and opened.fingerprint != m.info["fingerprint"]:
+        raise InputError(f"{source}: its images differ from those of the map (fingerprint)")
     return opened.pixels
 
 
-def _views(m: ImageMap) -> tuple[Any, Any]:
+def map_views(m: ImageMap) -> tuple[Any, Any]:
     """Return the encoder and what draws its views, or None for each that the folder does not hold."""
     if m.weights is None or m.config is None:
         return None, None
@@ -197,12 +225,37 @@ def _record(m: ImageMap, measures: Measures, labels: str, note: str) -> dict[str
     return record
 
 
-def _save(path: Path, m: ImageMap, record: Mapping[str, Any], each: Mapping[str, Any]) -> None:
-    """Write metrics.json, and scores of single images into items.csv."""
-    from augmap.folder import json_bytes, update
+def _save(path: Path, record: Mapping[str, Any], each: Mapping[str, Any]) -> None:
+    """Write metrics.json, and scores of single images into items.csv as it is now: time has passed."""
+    from augmap.folder import json_bytes, read_file, read_record, update
+    from augmap.items import Items
 
-    items = m.items.with_scores(**each)
-    files = {METRICS_FILE: json_bytes(record)}
+    now = read_record(path)
+    files = {}
+    scores = list(now.get("scores", ()))
     if each:
-        files["items.csv"] = items.to_csv()
-    update(path, files, {"scores": list(items.scores)})
+        items = Items.from_csv(
+            read_file(path, "items.csv", now), scores=scores, where=str(path / "items.csv")
+        ).with_scores(**each)
+        files["items.csv"], scores = items.to_csv(), list(items.scores)
+    if METRICS_FILE in now["files"]:
+        record = _joined(json.loads(read_file(path, METRICS_FILE, now)), record)
+    update(path, {METRICS_FILE: json_bytes(record), **files}, {"scores": scores})
+
+
+def _joined(old: Mapping[str, Any], new: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Keep the metrics that were measured before in the same way and not now, so that one can be added."""
+    same = ("n", "of", "ks", "seed", "columns", "labels", "fingerprint", "augmap")
+    if any(old["settings"].get(key) != new["settings"].get(key) for key in same):
+        return new
+    fresh = set(new["settings"]["metrics"])
+    kept = [score for score in old["scores"] if score["metric"] not in fresh]
+    there = sorted({*fresh, *(score["metric"] for score in kept)})
+    left_out = {k: v for k, v in old["settings"]["left_out"].items() if k not in there}
+    settings = new["settings"]
+    return {
+        "scores": [*new["scores"], *kept],
+        "tables": {**old["tables"], **new["tables"]},
+        "seconds": {**old["seconds"], **new["seconds"]},
+        "settings": {**settings, "metrics": there, "left_out": {**left_out, **settings["left_out"]}},
+    }

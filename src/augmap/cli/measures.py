@@ -70,7 +70,8 @@ def lines(title: str, measures: Measures, *, without: str = "") -> Iterator[str]
         yield f"without the images: {without}"
     longest = sorted(measures.seconds.items(), key=lambda entry: -entry[1])
     parts = ", ".join(f"{name} {duration(took)}" for name, took in longest if took >= 1)
-    yield f"took {duration(sum(measures.seconds.values()))}{f': {parts}' if parts else ''}; seed {settings['seed']}"
+    whole = duration(sum(measures.seconds.values()))
+    yield f"took {whole}{f': {parts}' if parts else ''}; seed {settings['seed']}"
     yield f"what each number means: {DOCS}"
 
 
@@ -79,7 +80,7 @@ def value(score: Score) -> str:
     if score.metric in SHARES:
         spread = "" if score.sd is None else f" ± {100 * score.sd:.1f}"
         return f"{100 * score.value:.1f} %{spread}"
-    return f"{score.value:.3f}" + ("" if score.sd is None else f" ± {score.sd:.3f}")
+    return f"{score.value:z.3f}" + ("" if score.sd is None else f" ± {score.sd:.3f}")
 
 
 def _table(scores: Sequence[Score], spaces: Sequence[str]) -> Iterator[str]:
@@ -127,7 +128,7 @@ def _number(name: str, x: float) -> str:
     if name in ("parameters", "linear_parameters", "effective_neighbors"):
         return f"{x:,.0f}"
     if name in ("ceiling", "shuffled", "random map"):
-        return f"{x:.3f}"
+        return f"{x:z.3f}"  # no -0.000
     return f"{100 * x:.1f} %"
 
 

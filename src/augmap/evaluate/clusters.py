@@ -11,6 +11,7 @@ from sklearn.cluster import HDBSCAN, KMeans
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score, silhouette_samples
 
 from augmap.errors import InputError
+from augmap.evaluate.splits import few_enough
 from augmap.neighbors import Metric
 
 INITS = 10
@@ -61,8 +62,6 @@ def silhouette(
     if len(names) >= len(rows):
         raise InputError(f"silhouette needs a label with two images, got {len(names)} labels, one image each")
     known = np.asarray(x, np.float32)[rows]
-    if metric == "euclidean":
-        known = known - known.mean(0)  # scikit-learn's distances are products: keep them small
     out = np.full(len(labels), np.nan)
     with config_context(working_memory=_MEGABYTES):
         out[rows] = silhouette_samples(known, codes, metric=metric)
@@ -82,9 +81,10 @@ def kmeans_agreement(
     Raises
     ------
     InputError
-        Fewer than two labels.
+        Fewer than two labels or more than ``MAX_LABELS``, or fewer distinct positions than labels.
     """
     rows, codes, names = _codes(labels, "k-means")
+    few_enough(len(names), "k-means")
     known = np.asarray(x, np.float32)[rows]
     if metric == "cosine":
         norms = np.linalg.norm(known, axis=1, keepdims=True)

@@ -273,7 +273,7 @@ def _missing(
         elif name == "superclass":
             reasons[name] = "it needs a second label column that groups the labels of the first"
         elif name.startswith("hdbscan"):
-            reasons[name] = f"a map in {s.dim}-D would take hours; at most {labelled.HDBSCAN_UP_TO}-D"
+            reasons[name] = f"it is for maps of up to {labelled.HDBSCAN_UP_TO}-D, this one has {s.dim}"
         elif name == "agreement":
             lacking = {"the images": s.images, "the encoder": encoder, "the augmentation": augmentation}
             reasons[name] = "it needs " + " and ".join(k for k, v in lacking.items() if v is None)
