@@ -57,7 +57,7 @@ def stages(**changes) -> tuple[Stage, ...]:
         ({"view_scale": 1.5}, "view_scale must lie in (0, 1], got 1.5"),
         (
             {"similarity": "euclid"},
-            "similarity must be one of cauchy, cosine, gaussian, student; got 'euclid'",
+            "similarity must be one of cauchy, cosine, gaussian, student, umap; got 'euclid'",
         ),
         ({"dof": 2}, "dof=2 needs similarity='student', got 'cauchy'"),
         ({"edges": "x"}, "edges must be one of augmentation, neighbors"),

@@ -15,9 +15,11 @@ from augmap import folder as disk
 from augmap.config import Config, Preprocessing, Runtime
 from augmap.errors import InputError
 from augmap.imagemap import ImageMap, Weights
+from augmap.images import classes as labelled
 from augmap.images.imageset import ImageSet
 from augmap.images.open import open_images
 from augmap.items import Items
+from augmap.presets import method_name
 from augmap.thumbs import make_thumbs
 
 if TYPE_CHECKING:  # torch is imported when it is needed: loading and showing a map does without
@@ -102,7 +104,9 @@ def fit(
     overwrite : bool
         Replace a map that is in ``output``; it stays until the new one is complete.
     labels, only_split, exclude, strict, max_pixels, cache
-        See :func:`augmap.images.open.open_images`. Labels colour and judge the map; training never sees them.
+        See :func:`augmap.images.open.open_images`. Labels colour and judge the map; training never sees them,
+        but for the preset ``supervised`` (stages with the loss ``cross_entropy``), which learns those of the
+        training split: see :func:`augmap.images.classes.training_classes`.
     init : path or ImageMap, optional
         Start from this map's encoder and turn the new map onto the old one. Without ``preset`` everything
         learns on at a small rate and the images that are in both keep their places, roughly.
@@ -166,7 +170,9 @@ def fit(
         )
         if len(opened) < 2:
             raise InputError(f"{opened.source}: a map needs at least 2 images, found {len(opened)}")
-    config = settings.config
+        config, classes = settings.config, None
+        if any(stage.loss == "cross_entropy" for stage in config.stages):  # the one place where labels train
+            classes = labelled.training_classes(opened)
     if output is not None and overwrite and leads():
         disk.remove_checkpoint(output)
     for note in opened.notes:
@@ -185,10 +191,12 @@ def fit(
             runtime=runtime,
             augmentation=settings.augmentation,
             backbone=settings.module,
+            classes=classes,
             init=start_from.weights if start_from else None,
             folder=output / disk.CHECKPOINT if output else None,
             resume=resume,
-            identity={"images": opened.fingerprint},
+            identity={"images": opened.fingerprint}
+            | ({} if classes is None else {"labels": labelled.fingerprint(classes)}),
             listeners=listeners,
             say=say,
             progress=progress,
@@ -203,7 +211,7 @@ def fit(
         config=outcome.config,
         weights=outcome.weights,
         info={
-            "method": "t-SimCNE",
+            "method": method_name(outcome.config),
             "source": opened.source,
             "fingerprint": opened.fingerprint,
             "history": outcome.history,

@@ -16,8 +16,10 @@ from typing import Any, Literal
 from augmap.errors import InputError
 from augmap.fields import build, check_types, choice, not_negative, positive, read_toml, toml, tuples
 
-Similarity = Literal["cauchy", "cosine", "gaussian", "student"]
-Edges = Literal["augmentation", "neighbors", "layout"]
+Loss = Literal["info_nce", "negative_sampling", "cross_entropy"]
+Similarity = Literal["cauchy", "cosine", "gaussian", "student", "umap"]
+Edges = Literal["augmentation", "neighbors", "layout", "pixels"]
+Affinity = Literal["even", "perplexity", "fuzzy"]
 Trained = Literal["all", "head", "last"]
 NewLayer = Literal["none", "last", "head"]
 Optimizer = Literal["sgd", "adamw"]
@@ -73,14 +75,27 @@ class Stage:
     stop: int | None = None
     """End after this many steps although the rate was laid out for all; written by the planner when late."""
 
+    loss: Loss = "info_nce"
+    """Of the pairs: InfoNCE; UMAP's binary cross-entropy against sampled negatives; or the cross-entropy of
+    the labels, the one loss that looks at them (``edges`` then only says that the inputs are views)."""
+    negatives: float = 5.0
+    """Of ``negative_sampling``: weight of the repulsion, in negatives per edge. All other rows of the batch
+    are used, so that this is an expectation without the noise of drawing so few."""
+    label_smoothing: float = 0.0
+    """Of ``cross_entropy``: share of the target that is spread over all classes."""
+
     dim: int = 2
-    """Columns of the output, d."""
+    """Columns of the output, d; with ``cross_entropy`` the number of classes, where 1 stands for as many as
+    the labels have."""
     end_dim: int | None = None
     """Only the first columns count, falling from ``dim`` to ``end_dim`` along a cosine over the stage
     (the annealed dimension of tsimcne 0.4)."""
     similarity: Similarity = "cauchy"
     dof: float = 1.0
     """Degrees of freedom of ``student``; 1 is the Cauchy kernel."""
+    min_dist: float = 0.1
+    """Of ``umap``: distance up to which images count as the same, to which a and b of 1 / (1 + a d^2b) are
+    fitted."""
     temperature: float = 1.0
     """Divides: d²/T, cos/T."""
     end_temperature: float | None = None
@@ -94,10 +109,17 @@ class Stage:
     norm_radius: float = 1.0
 
     edges: Edges = "augmentation"
-    """What makes a pair: two views of one image; an image and one of its nearest neighbours in h; or an image
-    and its place in a layout of that neighbour graph, which the head learns."""
+    """What makes a pair: two views of one image; an image and one of its nearest neighbours in h; an image
+    and its place in a layout of that neighbour graph, which the head learns; or an image and a neighbour by
+    the distance of their pixels."""
     neighbors: int = 15
-    """Neighbours of an image in the graph of ``neighbors`` and ``layout``."""
+    """Neighbours of an image in ``neighbors``, ``layout`` and ``pixels``; with ``fuzzy`` the image
+    itself is one of them, as in UMAP, with ``perplexity`` they are three times the perplexity."""
+    affinity: Affinity = "even"
+    """How often an edge of ``pixels`` is drawn: all the same; in proportion to t-SNE's p_ij; or to the
+    memberships of UMAP's fuzzy simplicial set."""
+    perplexity: float = 30.0
+    """Of the affinity ``perplexity``: effective number of neighbours."""
     layout_passes: float = 120.0
     """How often each image is moved while ``layout`` lays the graph out."""
     view_scale: float | None = 1.0
@@ -147,16 +169,27 @@ class Stage:
         positive(
             self,
             *("epochs", "steps", "share", "max_epochs", "stop", "dim", "end_dim", "dof", "temperature"),
-            *("neighbors", "lr", "lr_batch", "norm_radius", "clip_norm", "batch_size", "new_layer_std"),
+            *(
+                "negatives",
+                "perplexity",
+                "neighbors",
+                "lr",
+                "lr_batch",
+                "norm_radius",
+                "clip_norm",
+                "batch_size",
+                "new_layer_std",
+            ),
             "view_scale",
             *("layout_passes", "end_temperature"),
             where=where,
         )
-        not_negative(self, "norm_penalty", "warmup_epochs", "weight_decay", where=where)
+        not_negative(self, "norm_penalty", "warmup_epochs", "weight_decay", "min_dist", where=where)
         if self.view_scale is not None and self.view_scale > 1:
             raise InputError(f"{where}view_scale must lie in (0, 1], got {self.view_scale:g}")
         for name, kinds in (
-            *(("similarity", Similarity), ("edges", Edges), ("train", Trained), ("new_layer", NewLayer)),
+            *(("loss", Loss), ("similarity", Similarity), ("edges", Edges), ("affinity", Affinity)),
+            *(("train", Trained), ("new_layer", NewLayer)),
             *(("optimizer", Optimizer), ("rate", Rate), ("norm", Norm | None)),
         ):
             choice(self, name, kinds, where=where)
@@ -170,6 +203,34 @@ class Stage:
             )
         if self.dof != 1.0 and self.similarity != "student":
             raise InputError(f"{where}dof={self.dof:g} needs similarity='student', got {self.similarity!r}")
+        if not 0 <= self.label_smoothing < 1:
+            raise InputError(f"{where}label_smoothing must lie in [0, 1), got {self.label_smoothing:g}")
+        self._check_pairs(where)
+
+    def _check_pairs(self, where: str) -> None:
+        """Refuse settings of the loss and of the edges that nothing would read."""
+        defaults = {f.name: f.default for f in dataclasses.fields(self)}
+        for name, needs, value in (
+            *(("negatives", "loss", "negative_sampling"), ("label_smoothing", "loss", "cross_entropy")),
+            *(("decoupled", "loss", "info_nce"), ("min_dist", "similarity", "umap")),
+            *(("perplexity", "affinity", "perplexity"), ("affinity", "edges", "pixels")),
+        ):
+            mine, other = getattr(self, name), getattr(self, needs)
+            if mine != defaults[name] and other != value:
+                raise InputError(f"{where}{name}={mine!r} needs {needs}={value!r}, got {other!r}")
+        if self.loss == "negative_sampling" and self.similarity == "cosine":
+            raise InputError(f"{where}negative_sampling needs a kernel of distances, got similarity='cosine'")
+        if self.loss == "cross_entropy" and (self.edges != "augmentation" or self.end_dim is not None):
+            raise InputError(
+                f"{where}cross_entropy needs edges='augmentation' and no end_dim, "
+                f"got edges={self.edges!r} and end_dim={self.end_dim!r}"
+            )
+        if self.loss == "negative_sampling" and self.edges == "layout":
+            raise InputError(f"{where}edges='layout' has no negatives: use loss='info_nce'")
+        if self.affinity == "fuzzy" and self.neighbors < 2:
+            raise InputError(f"{where}neighbors must be at least 2 with affinity='fuzzy', got 1")
+        if self.affinity == "perplexity" and self.perplexity < 1:
+            raise InputError(f"{where}perplexity must be at least 1, got {self.perplexity:g}")
 
     @property
     def out_dim(self) -> int:

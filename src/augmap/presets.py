@@ -33,6 +33,37 @@ _PAPER_SETTINGS = {
 _READOUT = Stage(name="readout", epochs=50, new_layer="last", new_layer_std=1.0, train="last", **_PAPER)
 _FINETUNE = Stage(name="finetune", epochs=450, warmup_epochs=10, **{**_PAPER, "lr": 3e-5})
 _PRETRAIN = Stage(name="pretrain", epochs=1000, dim=128, warmup_epochs=10, **_PAPER)
+_QUICK: dict[str, Any] = {"optimizer": "adamw", "lr": 3e-3, "lr_batch": None}
+_QUICK_PRETRAIN = Stage(
+    name="pretrain",
+    share=0.78,
+    dim=128,
+    similarity="cosine",
+    temperature=0.2,
+    view_scale=None,
+    weight_decay=0.05,
+    warmup_epochs=1,
+    **_QUICK,
+)
+_QUICK_MAP = Stage(
+    name="map",
+    share=0.22,
+    edges="layout",
+    train="head",
+    new_layer="head",
+    hidden=(1024, 1024, 1024),
+    norm="batch",
+    on_sphere=True,
+    end_temperature=0.05**2,
+    weight_decay=0.01,
+    batch_size=1024,
+    warmup_epochs=2,
+    **_QUICK,
+)
+_QUICK_SETTINGS = {"hidden": (512,), "norm": "batch", "augmentation": {"grey": 0.1}}
+_PARAMETRIC = Stage(
+    name="map", share=1.0, edges="pixels", weight_decay=0.05, warmup_epochs=1, **_QUICK
+)  # as the pretraining of quick, with other edges
 _COSINE: dict[str, Any] = {"similarity": "cosine", "temperature": 0.5}
 
 
@@ -46,39 +77,8 @@ def _shorter(*epochs: int) -> tuple[Stage, ...]:
 PRESETS: dict[str, Preset] = {
     "quick": Preset(
         about="the best map found for minutes: cosine pretraining, then a head that learns a layout of h",
-        stages=(
-            Stage(
-                name="pretrain",
-                share=0.78,
-                dim=128,
-                similarity="cosine",
-                temperature=0.2,
-                view_scale=None,
-                optimizer="adamw",
-                lr=3e-3,
-                lr_batch=None,
-                weight_decay=0.05,
-                warmup_epochs=1,
-            ),
-            Stage(
-                name="map",
-                share=0.22,
-                edges="layout",
-                train="head",
-                new_layer="head",
-                hidden=(1024, 1024, 1024),
-                norm="batch",
-                on_sphere=True,
-                end_temperature=0.05**2,
-                optimizer="adamw",
-                lr=3e-3,
-                lr_batch=None,
-                weight_decay=0.01,
-                batch_size=1024,
-                warmup_epochs=2,
-            ),
-        ),
-        settings={"hidden": (512,), "norm": "batch", "augmentation": {"grey": 0.1}},
+        stages=(_QUICK_PRETRAIN, _QUICK_MAP),
+        settings=_QUICK_SETTINGS,
     ),
     "paper": Preset(
         about="Böhm, Berens & Kobak (2023): Cauchy in 128 dimensions, a new last layer, Cauchy in 2",
@@ -141,10 +141,56 @@ PRESETS: dict[str, Preset] = {
         ),
         settings={"batch_size": 256},
     ),
+    "simclr": Preset(
+        about="baseline: SimCLR, the pretraining of quick alone; the map has its 128 dimensions",
+        stages=(dataclasses.replace(_QUICK_PRETRAIN, share=1.0),),
+        settings=_QUICK_SETTINGS,
+    ),
+    "parametric-tsne": Preset(
+        about="baseline: the same trainer on neighbours of pixels in place of views (van der Maaten, 2009)",
+        stages=(dataclasses.replace(_PARAMETRIC, affinity="perplexity"),),
+        settings=_QUICK_SETTINGS,
+    ),
+    "parametric-umap": Preset(
+        about="baseline: the same with UMAP's graph, kernel and loss (Sainburg, McInnes & Gentner, 2021)",
+        stages=(
+            dataclasses.replace(_PARAMETRIC, affinity="fuzzy", similarity="umap", loss="negative_sampling"),
+        ),
+        settings=_QUICK_SETTINGS,
+    ),
+    "supervised": Preset(
+        about="baseline: a classifier of the training labels, then the layout of quick of its features",
+        stages=(
+            dataclasses.replace(
+                _QUICK_PRETRAIN,
+                name="classify",
+                dim=1,
+                loss="cross_entropy",
+                label_smoothing=0.1,
+                similarity="cauchy",
+                temperature=1.0,
+            ),
+            _QUICK_MAP,
+        ),
+        settings={**_QUICK_SETTINGS, "hidden": (), "norm": None},
+    ),
 }
 """Presets by name."""
 
-_KERNEL = ("similarity", "dof", "decoupled", "norm_penalty", "norm_radius", "edges", "neighbors")
+_KERNEL = (
+    *("loss", "negatives", "label_smoothing", "similarity", "dof", "min_dist", "decoupled", "norm_penalty"),
+    *("norm_radius", "edges", "neighbors", "affinity", "perplexity"),
+)
+
+
+def method_name(config: Config) -> str:
+    """Return what a map of this configuration is to be called, from what its stages do."""
+    last = config.stages[-1]
+    if any(stage.loss == "cross_entropy" for stage in config.stages):
+        return "supervised"
+    if last.edges == "pixels":
+        return "parametric UMAP" if last.loss == "negative_sampling" else "parametric t-SNE"
+    return "SimCLR" if last.similarity == "cosine" else "t-SimCNE"
 
 
 def continued(config: Config, last: Stage) -> Config:
@@ -163,7 +209,7 @@ def make_config(
     *,
     epochs: Sequence[float] | None = None,
     budget: float | None = None,
-    dim: int = 2,
+    dim: int | None = None,
     **settings: Any,
 ) -> Config:
     """Return a configuration from a preset and what differs from it.
@@ -177,8 +223,8 @@ def make_config(
     budget : float, optional
         Seconds in which the map is to be ready: each stage then gets a share of the time, that of the
         preset or in proportion to its epochs.
-    dim : int
-        Dimension of the map.
+    dim : int, optional
+        Dimension of the map; by default the preset's, which is 2 but for ``simclr``.
     **settings
         Fields of :class:`~augmap.config.Config`; None keeps the preset's.
 
@@ -200,7 +246,7 @@ def make_config(
         stages = tuple(_with_share(s) for s in stages)
     elif any(s.share for s in stages):
         raise InputError(f"preset {preset!r} needs a budget (10m), or epochs for its {len(stages)} stages")
-    if dim != stages[-1].out_dim:
+    if dim is not None and dim != stages[-1].out_dim:
         if any(s.dim < dim for s in stages if s.end_dim):
             raise InputError(f"preset {preset!r} starts from {stages[0].dim} dimensions, got dim={dim}")
         stages = tuple(_with_dim(s, stages[-1].out_dim, dim) for s in stages)

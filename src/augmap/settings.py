@@ -116,7 +116,7 @@ def settle(
         raise InputError(f"backbone must be a name or a torch module, got {type(backbone).__name__}")
     if augment is not None:
         settings |= _augment_settings(augment)
-    made = make_config(preset, epochs=epochs, budget=seconds, dim=2 if dim is None else dim, **settings)
+    made = make_config(preset, epochs=epochs, budget=seconds, dim=dim, **settings)
     if start is not None:
         made = _started(made, start)
     return Settings(made, make_augmentation(made, augment), _module(made.backbone, backbone))

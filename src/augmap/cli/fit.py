@@ -39,7 +39,8 @@ def fit(
         str | None,
         typer.Option(
             help="List of stages: quick, paper, paper-500, paper-1000, cosine, direct, annealed, "
-            "tiny-imagenet, continue (from --init). [default: quick, with --init continue]"
+            "tiny-imagenet, continue (from --init); baselines: simclr, parametric-tsne, parametric-umap, "
+            "supervised. [default: quick, with --init continue]"
         ),
     ] = None,
     config: Annotated[
@@ -78,7 +79,10 @@ def fit(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is in MAP.")] = False,
     labels: Annotated[
         str,
-        typer.Option(metavar="folder|FILE.csv|none", help="Labels to colour and judge by; never trained on."),
+        typer.Option(
+            metavar="folder|FILE.csv|none",
+            help="Labels to colour and judge by; only the preset supervised trains on them.",
+        ),
     ] = "folder",
     only_split: Annotated[str | None, typer.Option(metavar="NAME", help="Only train, test or val.")] = None,
     init: Annotated[

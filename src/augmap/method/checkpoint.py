@@ -129,8 +129,11 @@ def compare(
     InputError
         Naming the first thing that differs.
     """
-    was = {**dict(_flat(found.info["asked"])), **found.info["identity"]}
-    now = {**dict(_flat(json.loads(json_bytes(config.to_dict())))), **identity}
+    asked = Config.from_dict(found.info["asked"])  # fields that are newer than the checkpoint: as they were
+    was, now = (
+        {**dict(_flat(json.loads(json_bytes(c.to_dict())))), **i}
+        for c, i in ((asked, found.info["identity"]), (config, identity))
+    )
     for name, after in now.items():
         if (before := was.get(name)) != after:
             raise InputError(

@@ -1,7 +1,8 @@
 """What makes a pair: the augmentation graph of the paper, or a graph of nearest neighbours.
 
 The whole difference between t-SimCNE and parametric t-SNE lies in this file: the same encoder, loss and
-trainer, with other edges (Böhm, Berens & Kobak, ICLR 2023, section 3).
+trainer, with other edges (Böhm, Berens & Kobak, ICLR 2023, section 3). :class:`AugmentationGraph` is the one,
+:class:`WeightedGraph` over the neighbours of pixels the other.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -35,10 +37,10 @@ ALL = Part()
 """The share of a process that trains alone."""
 
 
-Pairs = tuple[Float[Tensor, "m ..."], Float[Tensor, "m d"] | None]
-"""Inputs of the network, and where their outputs are to lie if anybody knows.
+Pairs = tuple[Float[Tensor, "m ..."], Float[Tensor, "m d"] | Int[Tensor, " m"] | None]
+"""Inputs of the network, and what their outputs are to be if anybody knows: places, or classes.
 
-Without places the inputs are all first ends of the edges, then all second ends, to be contrasted.
+Without these the inputs are all first ends of the edges, then all second ends, to be contrasted.
 """
 
 
@@ -144,6 +146,98 @@ class NeighborGraph:
 
         for found in self.source.stream(rows()):
             yield (found if found.is_floating_point() else plain(found, self.view_size)), None
+
+
+@dataclass(frozen=True, eq=False)
+class WeightedGraph:
+    """An edge joins an image to a neighbour and is drawn in proportion to its weight; nothing is augmented.
+
+    With weights from neighbours in *pixel* space this is the graph of parametric t-SNE (van der Maaten,
+    AISTATS 2009) and of parametric UMAP (Sainburg, McInnes & Gentner, Neural Computation 2021). It knows of
+    an image what its pixels say; the augmentation graph in its place is what makes t-SimCNE.
+
+    Parameters
+    ----------
+    source : Source
+        uint8 images (n, h, w, c).
+    starts : int64 tensor of shape (n + 1,)
+        The edges of image ``i`` are those from ``starts[i]`` to before ``starts[i + 1]``.
+    ends : int32 tensor of shape (e,)
+        Their other ends.
+    weights : float32 tensor of shape (e,)
+        Positive; their sum does not matter.
+    view_size : int
+        Edge of the images, px.
+    """
+
+    source: Source
+    starts: Int[Tensor, " n_plus_1"]
+    ends: Int[Tensor, " e"]
+    weights: Float[Tensor, " e"]
+    view_size: int
+    unit: float = 1.0
+
+    @property
+    def kept(self) -> dict[str, Tensor]:
+        return {"starts": self.starts, "ends": self.ends, "weights": self.weights}
+
+    def pairs(
+        self, batches: Iterable[tuple[Int[Tensor, " _"], torch.Generator]], part: Part = ALL
+    ) -> Iterator[Pairs]:
+        total = np.cumsum(self.weights.numpy(), dtype=np.float64)
+        n, starts = len(self.source), self.starts.numpy()
+
+        def rows() -> Iterator[Tensor]:
+            for batch, generator in batches:
+                # slice k of n equal slices of the whole weight, and within it a random point: in each pass
+                # over the numbers 0 to n - 1 every edge is drawn in proportion to its weight
+                point = (batch + torch.rand(len(batch), generator=generator, dtype=torch.float64)) / n
+                edge = np.searchsorted(total, point.numpy() * total[-1], side="right")
+                edge = torch.from_numpy(edge.clip(max=len(total) - 1))[part.of(len(batch))]
+                first = np.searchsorted(starts, edge.numpy(), side="right") - 1
+                yield torch.cat([torch.from_numpy(first), self.ends[edge].long()])
+
+        for found in self.source.stream(rows()):
+            yield plain(found, self.view_size), None
+
+
+@dataclass(frozen=True, eq=False)
+class LabelGraph:
+    """An edge joins a view of an image to the image's class: the supervised baseline.
+
+    Parameters
+    ----------
+    views : AugmentationGraph
+        Over the images that train, and over no other ones.
+    classes : int64 tensor of shape (n,)
+        Their classes, from 0.
+    """
+
+    views: AugmentationGraph
+    classes: Int[Tensor, " n"]
+    unit: float = 1.0
+
+    @property
+    def source(self) -> Source:
+        """The images that train."""
+        return self.views.source
+
+    @property
+    def kept(self) -> dict[str, Tensor]:
+        return {}
+
+    def pairs(
+        self, batches: Iterable[tuple[Int[Tensor, " _"], torch.Generator]], part: Part = ALL
+    ) -> Iterator[Pairs]:
+        ahead: list[Tensor] = []
+
+        def noted() -> Iterator[tuple[Tensor, torch.Generator]]:
+            for batch, generator in batches:
+                ahead.append(self.classes[batch[part.of(len(batch))]])
+                yield batch, generator
+
+        for inputs, _ in self.views.pairs(noted(), part):
+            yield inputs, ahead.pop(0).repeat(2).to(inputs.device, non_blocking=True)
 
 
 @dataclass(frozen=True, eq=False)

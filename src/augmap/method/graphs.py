@@ -1,7 +1,8 @@
-"""The graph of each stage: two views of an image, or an image and a neighbour in the features so far."""
+"""The graph of each stage: two views of an image, or an image and a neighbour in features or pixels."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -12,8 +13,16 @@ from torch import Tensor
 
 from augmap.config import Config, Stage
 from augmap.errors import InputError
+from augmap.method.affinity import affinities, memberships
 from augmap.method.augment import Augmentation, UserTransform
-from augmap.method.edges import AugmentationGraph, Edges, LayoutGraph, NeighborGraph
+from augmap.method.edges import (
+    AugmentationGraph,
+    Edges,
+    LabelGraph,
+    LayoutGraph,
+    NeighborGraph,
+    WeightedGraph,
+)
 from augmap.method.encoder import Encoder
 from augmap.method.layout import layout
 from augmap.method.project import project, settle_statistics
@@ -49,10 +58,14 @@ class Graphs:
     fabric: Fabric
     say: Callable[[str], None]
     bar: Bar
+    classes: np.ndarray | None = None
+    """int64 (n,), -1 for images that no label trains; seen by stages of ``cross_entropy`` alone."""
 
     def __call__(self, stage: Stage, encoder: Encoder, kept: Mapping[str, Tensor] | None) -> Edges:
         if stage.edges == "augmentation":
-            return AugmentationGraph(self.images, self.augmentation, self._view_size(stage))
+            return self._views(stage)
+        if stage.edges == "pixels":
+            return self._pixel_graph(stage, dict(kept or {}))
         if stage.edges == "layout" and stage.train == "all":
             raise InputError(f"stage {stage.name!r}: edges='layout' teaches the head; train 'head' or 'last'")
         found = dict(kept or {})
@@ -72,6 +85,43 @@ class Graphs:
         if stage.edges == "layout":
             return LayoutGraph(source, found["places"])
         return NeighborGraph(source, found["neighbors"])
+
+    def stand_in(self, stage: Stage, encoder: Encoder) -> Edges | None:
+        """Return a graph whose steps take as long as those of the stage; None where that takes a search."""
+        if stage.edges == "augmentation":
+            return self._views(stage)
+        if stage.edges == "pixels":
+            next_one = (torch.arange(len(self.pixels)) + 1) % len(self.pixels)
+            return NeighborGraph(self.images, next_one[:, None], self.pixels.shape[1])
+        return None
+
+    def _views(self, stage: Stage) -> AugmentationGraph | LabelGraph:
+        if stage.loss != "cross_entropy":
+            return AugmentationGraph(self.images, self.augmentation, self._view_size(stage))
+        assert self.classes is not None
+        train = torch.from_numpy(np.flatnonzero(self.classes >= 0))
+        views = AugmentationGraph(self.images.only(train), self.augmentation, self._view_size(stage))
+        return LabelGraph(views, torch.from_numpy(self.classes)[train])
+
+    def _pixel_graph(self, stage: Stage, found: dict[str, Tensor]) -> Edges:
+        """Neighbours by the distance of pixels; the encoder has no say in it."""
+        if not found:
+            found = self._search_pixels(stage) if self.fabric.is_global_zero else found
+            found = self.fabric.broadcast(found)
+        size = self.pixels.shape[1]
+        if stage.affinity == "even":
+            return NeighborGraph(self.images, found["neighbors"], size)
+        return WeightedGraph(self.images, found["starts"], found["ends"], found["weights"], size)
+
+    def _search_pixels(self, stage: Stage) -> dict[str, Tensor]:
+        n = len(self.pixels)
+        k = pixel_neighbors(stage, n)
+        self.say(f"graph of the {k} nearest neighbours of {n:,} images in pixel space")
+        flat = np.asarray(self.pixels).reshape(n, -1)
+        found, distances = nearest(flat, k, progress=self.bar("neighbours"))
+        if stage.affinity == "even":
+            return {"neighbors": torch.from_numpy(found)}
+        return weigh(stage, found, distances)
 
     def _view_size(self, stage: Stage) -> int:
         """Edge of a view, px; a view that is smaller than the image has at least ``SMALLEST_VIEW``."""
@@ -101,3 +151,27 @@ class Graphs:
             progress=self.bar("layout"),
         )
         return {"places": places}
+
+
+def pixel_neighbors(stage: Stage, n: int) -> int:
+    """Return the neighbours of each image that a graph of ``pixels`` looks for: at most all others."""
+    wanted = {
+        "even": stage.neighbors,
+        "perplexity": math.ceil(3 * stage.perplexity),
+        "fuzzy": stage.neighbors - 1,
+    }
+    return min(wanted[stage.affinity], n - 1)
+
+
+def weigh(stage: Stage, neighbors: np.ndarray, distances: np.ndarray) -> dict[str, Tensor]:
+    """Return the weighted edges of a stage as :class:`~augmap.method.edges.WeightedGraph` takes them."""
+    if stage.affinity == "perplexity":
+        matrix = affinities(neighbors, distances, stage.perplexity)
+    else:
+        matrix = memberships(neighbors, distances)
+    matrix.eliminate_zeros()
+    return {
+        "starts": torch.from_numpy(matrix.indptr.astype(np.int64)),
+        "ends": torch.from_numpy(matrix.indices.astype(np.int32)),
+        "weights": torch.from_numpy(matrix.data.astype(np.float32)),
+    }

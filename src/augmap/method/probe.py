@@ -16,6 +16,7 @@ from augmap.config import Config, Stage
 from augmap.method.batchnorm import synchronise
 from augmap.method.edges import Edges, Part
 from augmap.method.encoder import Encoder
+from augmap.method.graphs import pixel_neighbors, weigh
 from augmap.method.layout import ANCHORS, layout
 from augmap.method.project import project
 from augmap.method.schedule import stage_batch
@@ -30,6 +31,8 @@ _SAMPLE = 512
 """Images that a projection is timed on, and thumbnails."""
 _NEIGHBORS = 30_000
 """Points among which neighbours are searched to time the search."""
+_PIXELS = 2**24
+"""Pixel values among which neighbours are searched to time that search."""
 _JUDGED = 12_000
 """Passes of one image through the network for the closing line: 2,000 images, three views, two encoders."""
 _SAVED = 2e-4
@@ -115,9 +118,14 @@ def projection_seconds(encoder: Encoder, pixels: np.ndarray, device: torch.devic
 
 
 def graph_seconds(projection: float, stage: Stage, n: int, features: int) -> float:
-    """Return about how long it takes to make the graph of a stage, from the seconds of a projection."""
+    """Return about how long it takes to make the graph of a stage, from the seconds of a projection.
+
+    ``features`` are the columns in which neighbours are searched: of h, or for ``pixels`` of an image.
+    """
     if stage.edges == "augmentation":
         return 0.0
+    if stage.edges == "pixels":
+        return _pixel_seconds(stage, n, features)
     m, q = min(n, _NEIGHBORS), min(n, _SAMPLE)
     points = np.random.default_rng(0).standard_normal((m, features), np.float32)
     k = min(stage.neighbors, m - 1)
@@ -132,6 +140,22 @@ def graph_seconds(projection: float, stage: Stage, n: int, features: int) -> flo
     one, more = (_timed(lambda steps=steps: trial(passes=steps * anchors / m)) for steps in (1, 9))
     steps = stage.layout_passes * n / max(1, min(ANCHORS, n // 10))
     return seconds + one + max(0.0, more - one) / 8 * steps
+
+
+def _pixel_seconds(stage: Stage, n: int, columns: int) -> float:
+    """Return about how long the search takes that compares all pixels, and the weights of what it finds."""
+    m = min(n, max(_SAMPLE, _PIXELS // columns))
+    q = min(m, _SAMPLE)
+    points = np.random.default_rng(0).integers(0, 256, (m, columns), np.uint8)
+    k = min(pixel_neighbors(stage, n), m - 1)
+    # what one query costs is the preparation of all points, which grows with n alone
+    once = _timed(lambda: nearest(points, k, queries=points[:1]))
+    search = max(0.0, _timed(lambda: nearest(points, k, queries=points[:q])) - once)
+    seconds = once * (n / m) + search * (n / m) * (n / q)
+    if stage.affinity == "even":
+        return seconds
+    table, distances = nearest(points[:q], min(k, q - 1))
+    return seconds + _timed(lambda: weigh(stage, table, distances)) * (n / q) * (k / table.shape[1])
 
 
 def finish_seconds(projection: float, pixels: np.ndarray, *, settle: bool) -> float:

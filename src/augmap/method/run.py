@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from augmap.config import Config, Runtime
+from augmap.config import Config, Runtime, Stage
 from augmap.errors import InputError, Interrupted, TrainingError
 from augmap.imagemap import Weights
 from augmap.method import checkpoint
@@ -48,6 +49,8 @@ class Task:
     augmentation: Augmentation | UserTransform
     backbone: nn.Module | None = None
     """The user's own module where ``config.backbone`` is "custom"."""
+    classes: np.ndarray | None = None
+    """int64 (n,), from 0, -1 for an image that must not train: for stages of ``cross_entropy``, else None."""
     init: Weights | None = None
     """Start from these weights."""
     folder: Path | None = None
@@ -99,13 +102,14 @@ def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
         config, encoder = Config.from_dict(found.info["config"]), _encoder_of(found, task.backbone)
         say(f"resuming at step {found.step:,} of stage {found.stage + 1} ({config.stages[found.stage].name})")
     else:
-        encoder = _new_encoder(task)
-        config = _fit_batches(task.config, n, fabric.world_size, say)
+        config = _fit_classes(task.config, task.classes)
+        encoder = _new_encoder(task, config)
+        config = _fit_batches(config, n, fabric.world_size, say)
         if task.resume:
             say("no checkpoint was reached yet: starting over")
     encoder.to(fabric.device, memory_format=torch.channels_last)
     images = Source(pixels, fabric.device)
-    graphs = Graphs(pixels, images, task.augmentation, config, fabric, say, bar)
+    graphs = Graphs(pixels, images, task.augmentation, config, fabric, say, bar, task.classes)
     if config.precision == "auto":
         config = config.replace(precision=_precision(encoder, config, graphs, fabric))
     planner = _planner(task, config, found, encoder, fabric)
@@ -165,7 +169,9 @@ def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
         log=log,
         history={
             "train_seconds": round(watch.seconds, 2),
-            "steps": sum(_steps(stage, config, n, fabric.world_size) for stage in stages),
+            "steps": sum(
+                _steps(stage, config, _trained(stage, n, task.classes), fabric.world_size) for stage in stages
+            ),
             "loss": log[-1]["loss"] if log else None,
             "views_per_second": _median_pace(log, stages[0].name),
             "plans": planner.plans if planner else [],
@@ -175,8 +181,8 @@ def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
     )
 
 
-def _new_encoder(task: Task) -> Encoder:
-    encoder = build_encoder(task.config, task.pixels, task.backbone)
+def _new_encoder(task: Task, config: Config) -> Encoder:
+    encoder = build_encoder(config, task.pixels, task.backbone)
     if task.init is None:
         return encoder
     start, channels = from_weights(task.init, task.backbone), task.pixels.shape[-1]
@@ -190,6 +196,28 @@ def _encoder_of(found: Checkpoint, backbone: nn.Module | None) -> Encoder:
     return from_weights(
         Weights(dict(found.info["encoder"]), {k: v.numpy() for k, v in arrays.items()}), backbone
     )
+
+
+def _fit_classes(config: Config, classes: np.ndarray | None) -> Config:
+    """Give stages that learn labels a column for each class; one that has another number is refused."""
+    stages = []
+    for stage in config.stages:
+        if stage.loss == "cross_entropy":
+            if classes is None:
+                raise InputError(f"stage {stage.name!r} learns labels, and the images have none")
+            count = int(classes.max()) + 1
+            if stage.dim not in (1, count):
+                raise InputError(
+                    f"stage {stage.name!r} has dim={stage.dim} for {count} classes; give it dim={count}"
+                )
+            stage = dataclasses.replace(stage, dim=count)
+        stages.append(stage)
+    return config.replace(stages=tuple(stages))
+
+
+def _trained(stage: Stage, n: int, classes: np.ndarray | None) -> int:
+    """Return the number of images that a stage trains on: all, but for one that learns labels."""
+    return int((classes >= 0).sum()) if stage.loss == "cross_entropy" and classes is not None else n
 
 
 def _fit_batches(config: Config, n: int, processes: int, say: Callable[[str], None]) -> Config:
@@ -218,10 +246,11 @@ def _fit_batches(config: Config, n: int, processes: int, say: Callable[[str], No
 def _precision(encoder: Encoder, config: Config, graphs: Graphs, fabric: Fabric) -> str:
     """Return what ``auto`` means here: what a probe of the first stage shows to be faster."""
     first = config.stages[0]
-    if first.edges != "augmentation" or fabric.device.type not in ("cpu", "cuda"):
+    graph = graphs.stand_in(first, encoder)
+    if graph is None or fabric.device.type not in ("cpu", "cuda"):
         return "float32"
     seconds = PROBE_SECONDS if config.budget is None else min(PROBE_SECONDS, PROBE_SHARE * config.budget)
-    return faster_precision(encoder, first, graphs(first, encoder, None), config, fabric, seconds=seconds / 2)
+    return faster_precision(encoder, first, graph, config, fabric, seconds=seconds / 2)
 
 
 def _planner(
@@ -237,9 +266,16 @@ def _planner(
     planner.plans += found.info["plans"] if found else []
     projection = projection_seconds(encoder, task.pixels, fabric.device)
     planner.reserve = finish_seconds(projection, task.pixels, settle=config.recompute_statistics)
+    image = math.prod(task.pixels.shape[1:])
     for stage in config.stages:
-        seconds = graph_seconds(projection, stage, len(task.pixels), encoder.backbone.features)
-        planner.graph_seconds.append(seconds)
+        columns = image if stage.edges == "pixels" else encoder.backbone.features
+        planner.graph_seconds.append(graph_seconds(projection, stage, len(task.pixels), columns))
+    if found is None and 0 < max(planner.left(), 0) < planner.graph_seconds[0]:
+        raise InputError(
+            f"a budget of {config.budget:.0f} s is too short: the neighbour graph of stage "
+            f"{config.stages[0].name!r} alone takes about {planner.graph_seconds[0]:.0f} s; "
+            "give more time, smaller images or fewer of them"
+        )
     return planner
 
 

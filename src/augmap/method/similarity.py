@@ -1,4 +1,4 @@
-r"""Log-similarities of two outputs: Cauchy, Student t, Gaussian, cosine.
+r"""Log-similarities of two outputs: Cauchy, Student t, Gaussian, cosine, UMAP's.
 
 A similarity sees outputs in two steps. ``prepare`` brings rows into the space where it is simple (rows
 divided by the square root of the temperature; unit rows for the cosine). There it is a function of one
@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from augmap.errors import InputError
+
+_LEAST = 1e-12
+"""Squared distance below which the slope of UMAP's kernel, infinite at 0 where b < 1, grows no more."""
 
 
 class LogSimilarity(nn.Module):
@@ -101,6 +105,50 @@ class StudentT(LogSimilarity):
         return -0.5 * (self.dof + 1) / (self.dof + u)
 
 
+class Umap(LogSimilarity):
+    r"""UMAP's kernel: :math:`\log s = -\log(1 + a\,(d^2/T)^b)`.
+
+    Parameters
+    ----------
+    min_dist : float
+        What :math:`a` and :math:`b` are fitted to, see :func:`umap_curve`. At 0.1 they are 1.58 and 0.90.
+    temperature, learnable
+        As in ``LogSimilarity``.
+    """
+
+    def __init__(self, min_dist: float = 0.1, temperature: float = 1.0, *, learnable: bool = False) -> None:
+        super().__init__(temperature, learnable=learnable)
+        self.a, self.b = umap_curve(min_dist)
+
+    def log(self, u: Float[Tensor, "*u"]) -> Float[Tensor, "*u"]:
+        return -torch.log1p(self.a * u.clamp_min(_LEAST) ** self.b)
+
+    def slope(self, u: Float[Tensor, "*u"]) -> Float[Tensor, "*u"]:
+        u = u.clamp_min(_LEAST)
+        power = self.a * u**self.b
+        return -self.b * power / (u * (1 + power))
+
+
+def umap_curve(min_dist: float, spread: float = 1.0) -> tuple[float, float]:
+    r"""Return ``a`` and ``b`` for which :math:`1 / (1 + a d^{2b})` is nearest to UMAP's target.
+
+    The target is 1 up to ``min_dist`` and :math:`\exp(-(d - \mathrm{min\_dist}) / \mathrm{spread})` beyond,
+    on 300 distances up to three times the spread; the fit is least squares.
+
+    References
+    ----------
+    McInnes, Healy & Melville (2018), https://arxiv.org/abs/1802.03426, section 3.2
+    """
+    from scipy.optimize import curve_fit
+
+    if not 0 <= min_dist < 3 * spread:
+        raise InputError(f"min_dist must lie in [0, {3 * spread:g}), got {min_dist:g}")
+    d = np.linspace(0, 3 * spread, 300)
+    target = np.where(d < min_dist, 1.0, np.exp(-(d - min_dist) / spread))
+    (a, b), _ = curve_fit(lambda d, a, b: 1 / (1 + a * d ** (2 * b)), d, target)
+    return float(a), float(b)
+
+
 class Gaussian(LogSimilarity):
     r"""The kernel of SNE: :math:`\log s = -d^2/T`."""
 
@@ -134,12 +182,23 @@ class Cosine(LogSimilarity):
         return torch.ones_like(u)
 
 
-SIMILARITIES = {"cauchy": Cauchy, "cosine": Cosine, "gaussian": Gaussian, "student": StudentT}
+SIMILARITIES = {
+    "cauchy": Cauchy,
+    "cosine": Cosine,
+    "gaussian": Gaussian,
+    "student": StudentT,
+    "umap": Umap,
+}
 """Similarities by the name that a configuration uses."""
 
 
 def make_similarity(
-    name: str, *, temperature: float = 1.0, dof: float = 1.0, learnable: bool = False
+    name: str,
+    *,
+    temperature: float = 1.0,
+    dof: float = 1.0,
+    min_dist: float = 0.1,
+    learnable: bool = False,
 ) -> LogSimilarity:
     """Similarity by name.
 
@@ -151,6 +210,8 @@ def make_similarity(
         Always divides.
     dof : float
         Degrees of freedom; other than 1 for ``student`` alone.
+    min_dist : float
+        Of ``umap``; no other kernel has one.
     learnable : bool
         Learn the temperature.
 
@@ -165,4 +226,6 @@ def make_similarity(
         return StudentT(dof, temperature, learnable=learnable)
     if dof != 1:
         raise InputError(f"dof={dof!r} belongs to the kernel 'student', not to {name!r}")
+    if name == "umap":
+        return Umap(min_dist, temperature, learnable=learnable)
     return SIMILARITIES[name](temperature, learnable=learnable)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import mmap
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -42,13 +43,22 @@ class Source:
         else:
             self._rows = rows
         self.shape = tuple(rows.shape)
+        self._only: Tensor | None = None
 
     def __len__(self) -> int:
         return self.shape[0]
 
+    def only(self, rows: Tensor) -> Source:
+        """Return a source of these rows alone, numbered from 0; nothing is copied."""
+        assert self._only is None
+        part = copy.copy(self)
+        part._only, part.shape = rows, (len(rows), *self.shape[1:])
+        return part
+
     def take(self, index: Tensor) -> Shaped[Tensor, "k ..."]:
         """Return these rows, on the device; ``index`` is a CPU tensor of row numbers."""
         if self._resident is not None:
+            index = index if self._only is None else self._only[index]
             return self._resident[index.to(self.device, non_blocking=True)]
         return self._fetch(index).to(self.device, non_blocking=True)
 
@@ -71,7 +81,7 @@ class Source:
 
     def _fetch(self, index: Tensor) -> Tensor:
         assert self._rows is not None
-        wanted = index.numpy()
+        wanted = (index if self._only is None else self._only[index]).numpy()
         order = np.argsort(wanted, kind="stable")  # a memory map on disk is read forwards
         out = np.empty((len(wanted), *self.shape[1:]), self._rows.dtype)
         out[order] = self._rows[wanted[order]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from augmap.config import Stage
@@ -14,30 +14,40 @@ from augmap.method.edges import Edges
 from augmap.method.encoder import Encoder
 from augmap.method.loss import gather_views, info_nce_views, norm_penalty
 from augmap.method.processes import all_sum, rank, world_size
+from augmap.method.sampling import negative_sampling
 from augmap.method.similarity import LogSimilarity, make_similarity
 
 
 def contrast(views: Float[Tensor, "2 b d"], similarity: LogSimilarity, stage: Stage) -> Float[Tensor, ""]:
-    """Return the loss of a stage: InfoNCE against the rows of all processes, and the norm penalty."""
+    """Return the loss of a stage: pairs against the rows of all processes, and the norm penalty."""
     columns = gather_views(views) if world_size() > 1 else None
     offset = rank() * views.shape[1]
-    loss = info_nce_views(views, similarity, columns=columns, offset=offset, decoupled=stage.decoupled)
+    if stage.loss == "negative_sampling":
+        loss = negative_sampling(views, similarity, stage.negatives, columns=columns, offset=offset)
+    else:
+        loss = info_nce_views(views, similarity, columns=columns, offset=offset, decoupled=stage.decoupled)
     if stage.norm_penalty:
         loss = loss + stage.norm_penalty * norm_penalty(views, stage.norm_radius)
     return loss
 
 
 def stage_loss(
-    z: Float[Tensor, "m d"], places: Float[Tensor, "m d"] | None, similarity: LogSimilarity, stage: Stage
+    z: Float[Tensor, "m d"],
+    places: Float[Tensor, "m d"] | Int[Tensor, " m"] | None,
+    similarity: LogSimilarity,
+    stage: Stage,
 ) -> Float[Tensor, ""]:
-    """Return the loss of a stage: of pairs the contrast, of outputs with known places how unlike they are.
+    """Return the loss of a stage: the contrast of pairs, the cross-entropy of classes, or, of outputs with
+    known places, how unlike they are.
 
-    The latter is the attracting half of InfoNCE, with the place as the other end of the edge. Its heavy
+    The last is the attracting half of InfoNCE, with the place as the other end of the edge. Its heavy
     tail lets an image that cannot follow its neighbours go, where a squared distance would draw it, and
     with it the cluster's edge, into the empty middle (37 % against 42 % on the same layout).
     """
     if places is None:
         return contrast(z.unflatten(0, (2, -1)), similarity, stage)
+    if stage.loss == "cross_entropy":
+        return nn.functional.cross_entropy(z.float(), places, label_smoothing=stage.label_smoothing)
     return -similarity(z.float(), places).mean()
 
 
@@ -46,7 +56,11 @@ def make_kernel(stage: Stage) -> LogSimilarity:
     if stage.learn_temperature and stage.end_temperature is not None:
         raise InputError(f"stage {stage.name!r}: learn_temperature and end_temperature exclude each other")
     return make_similarity(
-        stage.similarity, temperature=stage.temperature, dof=stage.dof, learnable=stage.learn_temperature
+        stage.similarity,
+        temperature=stage.temperature,
+        dof=stage.dof,
+        min_dist=stage.min_dist,
+        learnable=stage.learn_temperature,
     )
 
 
