@@ -1,1 +1,1 @@
-"""What a map of augmap is compared with, each by its own name; :func:`augmap.baselines.baseline.baseline` makes them."""
+"""Maps by other methods, to compare ours with: :func:`augmap.baselines.baseline.baseline`."""

@@ -117,7 +117,9 @@ def read_features(
         from augmap.baselines.onnx import onnx_features
 
         _refuse(options, ("device",), "an ONNX model, which runs on the CPU")
-        h, what = onnx_features(Path(source), images.pixels, size=size, mean=mean, std=std, say=say, progress=bar)
+        h, what = onnx_features(
+            Path(source), images.pixels, size=size, mean=mean, std=std, say=say, progress=bar
+        )
     elif kind == "huggingface":
         from augmap.baselines.huggingface import huggingface_features
 

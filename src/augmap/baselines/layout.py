@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
@@ -19,6 +19,8 @@ from augmap.items import Items
 
 MATRIX_BYTES = 2 << 30
 """Largest matrix of float32 that is made for a library which takes its data whole; it copies it once more."""
+
+_BLOCK_BYTES = 32 << 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +63,6 @@ def matrix(pixels: np.ndarray) -> Float[np.ndarray, "n p"]:
     InputError
         That would take more than :data:`MATRIX_BYTES`.
     """
-    from augmap.baselines.pca import blocks
-
     n, p = len(pixels), int(np.prod(pixels.shape[1:]))
     if 4 * n * p > MATRIX_BYTES:
         raise InputError(
@@ -73,6 +73,14 @@ def matrix(pixels: np.ndarray) -> Float[np.ndarray, "n p"]:
     for start, block in blocks(pixels):
         rows[start : start + len(block)] = block
     return rows
+
+
+def blocks(x: np.ndarray) -> Iterator[tuple[int, Float[np.ndarray, "b p"]]]:
+    """Return the rows of an array as float32, some at a time, with the number of the first."""
+    size = max(1, _BLOCK_BYTES // max(4 * int(np.prod(x.shape[1:])), 1))
+    for start in range(0, len(x), size):
+        block = np.asarray(x[start : start + size]).reshape(len(x[start : start + size]), -1)
+        yield start, block.astype(np.float32) / np.float32(255 if x.dtype == np.uint8 else 1)
 
 
 def library(module: str, package: str, extra: str) -> tuple[ModuleType, str]:
@@ -86,6 +94,4 @@ def library(module: str, package: str, extra: str) -> tuple[ModuleType, str]:
     try:
         return import_module(module), version(package)
     except ImportError as error:
-        raise InputError(
-            f"{package} is not installed ({error}): pip install 'augmap[{extra}]'"
-        ) from error
+        raise InputError(f"{package} is not installed ({error}): pip install 'augmap[{extra}]'") from error

@@ -28,9 +28,9 @@ def onnx_features(
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Return the first output of a model of one image input, (b, c, h, w) or (b, h, w, c).
 
-    The size comes from the input's shape, else from the model's metadata (``image_size``), else from ``size``;
-    mean and standard deviation of pixels in [0, 1] from the metadata (``mean``, ``std``, as JSON) or the
-    options. A model that takes bytes gets bytes.
+    The size comes from the input's shape, else from the model's metadata (``image_size``), else from
+    ``size``; mean and standard deviation of pixels in [0, 1] from ``mean`` and ``std``, else from the
+    metadata (as JSON). A model that takes bytes gets bytes.
 
     Raises
     ------
@@ -104,5 +104,7 @@ def _metadata(texts: Mapping[str, str], path: Path) -> dict[str, Any]:
             value = json.loads(texts[name])
             found[name] = int(value) if name == "image_size" else [float(v) for v in np.ravel(value)]
         except (ValueError, TypeError) as error:
-            raise InputError(f"{path}: its metadata has {name}={texts[name]!r}, which is no number") from error
+            raise InputError(
+                f"{path}: its metadata has {name}={texts[name]!r}, which is no number"
+            ) from error
     return found

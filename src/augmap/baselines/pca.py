@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 from jaxtyping import Float
 
-from augmap.baselines.layout import Layout, to_map
+from augmap.baselines.layout import Layout, blocks, to_map
 from augmap.errors import InputError
 from augmap.imagemap import ImageMap
 from augmap.images.imageset import ImageSet
@@ -18,7 +18,6 @@ POWERS = 7
 """Power iterations; scikit-learn takes as many where few of many components are asked for."""
 _EXTRA = 10
 """Directions beyond those asked for, scikit-learn's number."""
-_BLOCK_BYTES = 32 << 20
 
 
 def pca(
@@ -79,7 +78,7 @@ def principal_components(
         nonlocal total
         total += rows
         if progress:
-            progress(total, passes * n)
+            progress(total // passes, n)
 
     mean = np.zeros(p)
     for _, block in blocks(x):
@@ -103,7 +102,7 @@ def principal_components(
         scores[start : start + len(block)] = block @ directions
         variance += float(np.einsum("ij,ij->", block, block, dtype=np.float64))
         report(len(block))
-    if not variance > 0:
+    if not variance > 0:  # also where a number is not finite
         raise InputError(f"all {n} images are equal: there is nothing to lay out")
     spread = scores.astype(np.float64)
     values, vectors = np.linalg.eigh(spread.T @ spread)
@@ -111,14 +110,6 @@ def principal_components(
     axes = directions @ vectors
     vectors = vectors * np.where(axes[np.abs(axes).argmax(0), np.arange(k)] < 0, -1, 1)
     return (spread @ vectors).astype(np.float32), np.maximum(values, 0) / variance
-
-
-def blocks(x: np.ndarray) -> Iterator[tuple[int, Float[np.ndarray, "b p"]]]:
-    """Return the rows of an array as float32, some at a time, with the number of the first."""
-    size = max(1, _BLOCK_BYTES // max(4 * int(np.prod(x.shape[1:])), 1))
-    for start in range(0, len(x), size):
-        block = np.asarray(x[start : start + size]).reshape(len(x[start : start + size]), -1)
-        yield start, block.astype(np.float32) / np.float32(255 if x.dtype == np.uint8 else 1)
 
 
 def _orthonormal(columns: np.ndarray) -> Float[np.ndarray, "p l"]:

@@ -38,7 +38,8 @@ class Input:
                 continue
             if len(values) not in {1, self.channels or len(values)} or not np.isfinite(values).all():
                 raise InputError(
-                    f"{name} must be one number or one for each of {self.channels} channels, got {list(values)}"
+                    f"{name} must be one number, or one for each of {self.channels} channels, "
+                    f"got {list(values)}"
                 )
             if name == "std" and min(values) <= 0:
                 raise InputError(f"std must be positive, got {list(values)}")
