@@ -54,7 +54,7 @@ def features_tsne(
     h, what = read_features(source, images, say=say, progress=progress, **(read or {}))
     x, how = reduced(h, pca, settings.get("seed", 0), progress)
     layout = tsne_layout(x, progress=progress, **settings)
-    return to_map(images, layout, "t-SNE of features", h, features={**what, **({"pca": pca} if how else {})})
+    return to_map(images, layout, "t-SNE of features", h, read={**what, **({"pca": pca} if how else {})})
 
 
 def features_umap(
@@ -71,7 +71,7 @@ def features_umap(
     h, what = read_features(source, images, say=say, progress=progress, **(read or {}))
     x, how = reduced(h, pca, settings.get("seed", 0), progress)
     layout = umap_layout(x, say=say, progress=progress, **settings)
-    return to_map(images, layout, "UMAP of features", h, features={**what, **({"pca": pca} if how else {})})
+    return to_map(images, layout, "UMAP of features", h, read={**what, **({"pca": pca} if how else {})})
 
 
 def read_features(
@@ -163,10 +163,10 @@ def _read_array(source: Any, images: ImageSet) -> tuple[np.ndarray, dict[str, An
     if isinstance(source, np.ndarray):
         return source, {"source": "array"}
     try:
-        found = np.load(source, allow_pickle=False)
-        if isinstance(found, np.ndarray):
-            return found, {"source": str(source)}
-        with found:
+        with open(source, "rb") as file:
+            found = np.load(file, allow_pickle=False)
+            if isinstance(found, np.ndarray):
+                return found, {"source": str(source)}
             names = [name for name in found.files if name != "names"]
             name = "features" if "features" in names else names[0] if len(names) == 1 else None
             if name is None:
