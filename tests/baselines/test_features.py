@@ -120,9 +120,9 @@ def test_files_that_are_none(stripes, h, tmp_path):
         read_features(tmp_path / "two.npz", stripes)
     with pytest.raises(InputError, match="no such file"):
         read_features(tmp_path / "none.npy", stripes)
-    with pytest.raises(InputError, match="features are a .npy"):
+    with pytest.raises(InputError, match=r"features are a \.npy"):
         read_features("facebook/dinov2-small", stripes)  # without hf: no network is asked
-    with pytest.raises(InputError, match="features are a .npy.* got dict"):
+    with pytest.raises(InputError, match=r"features are a \.npy.* got dict"):
         read_features({"h": h}, stripes)
 
 

@@ -72,7 +72,12 @@ def test_a_model_of_bytes_gets_bytes(pixels, tmp_path):
 
 def test_size_and_normalisation_from_the_metadata(pixels, tmp_path):
     path = model(
-        tmp_path / "m.onnx", ["n", 3, "h", "w"], image_size="12", mean="[0.5, 0.4, 0.3]", std="0.25", other="?"
+        tmp_path / "m.onnx",
+        ["n", 3, "h", "w"],
+        image_size="12",
+        mean="[0.5, 0.4, 0.3]",
+        std="0.25",
+        other="?",
     )
     said = []
     found, what = onnx_features(path, pixels, say=said.append)

@@ -53,12 +53,12 @@ def test_one_of_the_features_that_training_made(stripes):
     said = []
     made = simclr_layout(stripes, "tsne", layout=dict(FAST), say=said.append, **SMALL)
     assert made.positions.shape == (120, 2)
-    assert made.features.shape == (120, 512)
+    assert made.features.shape == (120, 256)
     assert made.weights is None
     assert made.info["method"] == "SimCLR, then t-SNE of its features"
     assert made.info["settings"]["metric"] == "cosine"
     assert made.info["simclr"]["config"]["preset"] == "simclr"
-    assert said[-1] == "t-SNE of 512 features of 120 images"
+    assert said[-1] == "t-SNE of 256 features of 120 images"
     with pytest.raises(InputError, match="SimCLR, then t-SNE of its features cannot place new images"):
         made.embed(stripes)
 

@@ -38,7 +38,9 @@ def x():
 
 def test_it_learns_and_a_random_layout_does_not(stripes):
     ticks = []
-    made = tsne(stripes, perplexity=5, jobs=1, progress=lambda title: lambda a, b: ticks.append((title, a, b)))
+    made = tsne(
+        stripes, perplexity=5, jobs=1, progress=lambda title: lambda a, b: ticks.append((title, a, b))
+    )
     labels = np.array(stripes.labels["label"])
     random = np.random.default_rng(0)
     assert knn_accuracy(made.positions, labels).accuracy > 0.9  # 1.0
@@ -129,7 +131,7 @@ def test_components_in_place_of_pixels(seen, stripes):
 
 def test_too_much_memory_is_refused_with_what_to_do(seen, stripes, monkeypatch):
     monkeypatch.setattr(layout, "MATRIX_BYTES", 4 * 120 * 432 - 1)
-    with pytest.raises(InputError, match="120 images of 432 numbers take 0.0 GB .* give --pca 50"):
+    with pytest.raises(InputError, match=r"120 images of 432 numbers take 0.0 GB .* give --pca 50"):
         tsne(stripes)
     assert tsne(stripes, pca=5).n == 120  # in blocks
 

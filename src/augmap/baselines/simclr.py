@@ -25,7 +25,7 @@ from augmap.images.imageset import ImageSet
 RECORD, ENCODER = "baseline.json", "simclr.map"
 """In the map's checkpoint: what was begun, and the SimCLR map, finished or with a checkpoint of its own."""
 SECONDS = {"tsne": (15.0, 0.006), "umap": (40.0, 0.010)}
-"""Reserved for a layout of 512 features on one thread: at all, and an image."""
+"""Reserved for a layout of h on one thread: at all, and an image."""
 
 
 def simclr_layout(
