@@ -82,7 +82,8 @@ def _lines(facts: Mapping[str, Any]) -> Iterable[str]:
         at = f"step {facts['step']:,} of stage {facts['stage'] + 1} ({stages[facts['stage']]['name']})"
         yield f"{facts['map']}: not finished, a checkpoint at {at}; go on with augmap fit ... --resume"
     else:
-        yield f"{facts['map']}: not finished, no checkpoint yet; augmap fit ... --resume starts over"
+        how_on = "baseline ... --resume goes on" if facts.get("baseline") else "fit ... --resume starts over"
+        yield f"{facts['map']}: not finished, no checkpoint yet; augmap {how_on}"
     rows = {"method": how.pop("method", None), "source": how.pop("source", None)}
     if pre := facts.get("preprocessing"):
         rows["images"] = f"{pre['image_size']} × {pre['image_size']} pixels, {_channels(pre['channels'])}"
