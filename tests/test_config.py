@@ -61,6 +61,26 @@ def stages(**changes) -> tuple[Stage, ...]:
         ),
         ({"dof": 2}, "dof=2 needs similarity='student', got 'cauchy'"),
         ({"edges": "x"}, "edges must be one of augmentation, neighbors"),
+        ({"loss": "hinge"}, "loss must be one of info_nce, negative_sampling, cross_entropy; got 'hinge'"),
+        ({"affinity": "near"}, "affinity must be one of even, perplexity, fuzzy; got 'near'"),
+        ({"affinity": "fuzzy"}, "affinity='fuzzy' needs edges='pixels', got 'augmentation'"),
+        ({"negatives": 3}, "negatives=3.0 needs loss='negative_sampling', got 'info_nce'"),
+        ({"loss": "negative_sampling", "negatives": 0}, "negatives must be positive, got 0.0"),
+        (
+            {"loss": "negative_sampling", "similarity": "cosine"},
+            "needs a kernel of distances, got similarity",
+        ),
+        ({"loss": "negative_sampling", "decoupled": True}, "decoupled=True needs loss='info_nce'"),
+        ({"loss": "negative_sampling", "edges": "layout"}, "edges='layout' has no negatives"),
+        ({"label_smoothing": 0.1}, "label_smoothing=0.1 needs loss='cross_entropy', got 'info_nce'"),
+        ({"loss": "cross_entropy", "label_smoothing": 1}, "label_smoothing must lie in [0, 1), got 1"),
+        ({"loss": "cross_entropy", "edges": "pixels"}, "cross_entropy needs edges='augmentation' and no end"),
+        ({"loss": "cross_entropy", "dim": 3, "end_dim": 2}, "got edges='augmentation' and end_dim=2"),
+        ({"min_dist": 0.2}, "min_dist=0.2 needs similarity='umap', got 'cauchy'"),
+        ({"min_dist": -1, "similarity": "umap"}, "min_dist must not be negative, got -1.0"),
+        ({"perplexity": 5}, "perplexity=5.0 needs affinity='perplexity', got 'even'"),
+        ({"edges": "pixels", "affinity": "perplexity", "perplexity": 0.5}, "perplexity must be at least 1"),
+        ({"edges": "pixels", "affinity": "fuzzy", "neighbors": 1}, "neighbors must be at least 2 with"),
         ({"train": "most"}, "train must be one of all, head, last; got 'most'"),
         ({"new_layer": "first"}, "new_layer must be one of none, last, head; got 'first'"),
         ({"optimizer": "adam"}, "optimizer must be one of sgd, adamw; got 'adam'"),
@@ -176,8 +196,30 @@ def _configs(draw):
         values |= {"end_dim": None, "new_layer": "last", "warmup_epochs": 0.5}
         if values["similarity"] != "student":
             values["dof"] = 1.0
+        _agree(values)
         made.append(Stage(**values))
     return Config(**{**fields(Config), "stages": made, "budget": 60})
+
+
+def _agree(values):
+    """Settle what a stage would refuse about its pairs."""
+    if values["loss"] == "cross_entropy":
+        values["edges"] = "augmentation"
+    if values["loss"] == "negative_sampling":
+        values |= {"edges": "pixels", "similarity": "umap", "dof": 1.0}
+    if values["edges"] != "pixels":
+        values["affinity"] = "even"
+    values["neighbors"] = max(values["neighbors"], 2)
+    values["perplexity"] += 1
+    for name, needs, value in (
+        ("negatives", "loss", "negative_sampling"),
+        ("label_smoothing", "loss", "cross_entropy"),
+        ("decoupled", "loss", "info_nce"),
+        ("min_dist", "similarity", "umap"),
+        ("perplexity", "affinity", "perplexity"),
+    ):
+        if values[needs] != value:
+            del values[name]
 
 
 @settings(max_examples=10)  # a configuration has some 80 fields to draw
@@ -259,3 +301,10 @@ def test_the_file_in_the_docs_is_read():
     config = Config.from_dict(tomllib.loads(text))
     assert [s.name for s in config.stages] == ["pretrain", "readout", "finetune"]
     assert config.augmentation == {"grey": 0.1}
+
+
+def test_a_configuration_that_is_older_than_a_field_has_its_default():
+    older = Config(stages=stages()).to_dict()
+    for name in ("loss", "negatives", "label_smoothing", "min_dist", "affinity", "perplexity"):
+        del older["stages"][0][name]
+    assert Config.from_dict(older) == Config(stages=stages())

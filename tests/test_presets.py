@@ -9,7 +9,7 @@ import pytest
 
 from augmap.config import Config, Stage
 from augmap.errors import InputError
-from augmap.presets import PRESETS, continued, make_config
+from augmap.presets import PRESETS, continued, make_config, method_name
 
 # Böhm, Berens & Kobak (2023): batch 1024, base rate 0.03 * 1024 / 256 = 0.12, readout from N(0, 1)
 PAPER = [
@@ -67,6 +67,45 @@ def test_tiny_imagenet():
     assert [s.temperature for s in stages[2:]] == [pytest.approx(1 / 200**2)] * 3
 
 
+def test_the_baselines_are_the_pretraining_of_quick_with_other_pairs():
+    pretrain, layout = PRESETS["quick"].stages
+    same = ("optimizer", "lr", "lr_batch", "rate", "weight_decay", "momentum", "warmup_epochs", "batch_size")
+    for name in ("simclr", "parametric-tsne", "parametric-umap", "supervised"):
+        first, *rest = PRESETS[name].stages
+        assert [getattr(first, f) for f in same] == [getattr(pretrain, f) for f in same]
+        assert rest == ([layout] if name == "supervised" else [])
+    (simclr,) = make_config("simclr", epochs=(1,)).stages
+    assert (simclr.dim, simclr.similarity, simclr.temperature, simclr.view_scale) == (
+        128,
+        "cosine",
+        0.2,
+        None,
+    )
+    (tsne,) = make_config("parametric-tsne", epochs=(1,)).stages
+    assert (tsne.dim, tsne.edges, tsne.affinity, tsne.perplexity) == (2, "pixels", "perplexity", 30)
+    assert (tsne.loss, tsne.similarity) == ("info_nce", "cauchy")
+    (umap,) = make_config("parametric-umap", epochs=(1,)).stages
+    assert (umap.dim, umap.edges, umap.affinity, umap.neighbors) == (2, "pixels", "fuzzy", 15)
+    assert (umap.loss, umap.negatives, umap.similarity, umap.min_dist) == (
+        "negative_sampling",
+        5,
+        "umap",
+        0.1,
+    )
+    classify = make_config("supervised", epochs=(1, 1)).stages[0]
+    assert (classify.loss, classify.label_smoothing, classify.edges) == ("cross_entropy", 0.1, "augmentation")
+    assert PRESETS["supervised"].settings["hidden"] == ()  # a linear classifier on h
+
+
+def test_what_a_map_is_called():
+    names = {name: method_name(make_config(name, budget=60)) for name in PRESETS}
+    baselines = {
+        "simclr": "SimCLR", "parametric-tsne": "parametric t-SNE", "parametric-umap": "parametric UMAP",
+        "supervised": "supervised",
+    }  # fmt: skip
+    assert names == {**dict.fromkeys(PRESETS, "t-SimCNE"), **baselines}
+
+
 @pytest.mark.parametrize("name", PRESETS)
 @pytest.mark.parametrize("dim", [1, 2, 3, 10])
 def test_every_preset_makes_a_map_of_any_dimension_from_epochs_or_a_budget(name, dim):
@@ -90,6 +129,7 @@ def test_a_budget_is_shared_as_the_epochs_were():
 
 def test_only_the_map_changes_its_dimension():
     assert [s.dim for s in make_config("paper", dim=3).stages] == [128, 3, 3]
+    assert make_config("simclr", epochs=(1,)).dim == 128
     (annealed,) = make_config("annealed", dim=3).stages
     assert (annealed.dim, annealed.end_dim) == (128, 3)
 
@@ -157,3 +197,13 @@ def test_to_continue_keeps_what_shaped_the_map(edges):
         kept = ("student", 2, 0.25, edges, 7)
         assert (stage.decoupled, stage.norm_penalty, stage.norm_radius) == (True, 0.1, 3)
     assert (stage.similarity, stage.dof, stage.temperature, stage.edges, stage.neighbors) == kept
+
+
+def test_to_continue_keeps_the_pairs_of_a_baseline():
+    for name in ("parametric-tsne", "parametric-umap"):
+        last = make_config(name, epochs=(1,)).stages[0]
+        found = continued(make_config("continue", epochs=(4,)), last)
+        (stage,) = found.stages
+        for field in ("loss", "edges", "affinity", "perplexity", "neighbors", "similarity", "min_dist"):
+            assert getattr(stage, field) == getattr(last, field), field
+        assert method_name(found) == method_name(make_config(name, epochs=(1,)))

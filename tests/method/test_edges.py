@@ -5,7 +5,15 @@ import pytest
 import torch
 
 from augmap.method.augment import plain
-from augmap.method.edges import ALL, AugmentationGraph, LayoutGraph, NeighborGraph, Part
+from augmap.method.edges import (
+    ALL,
+    AugmentationGraph,
+    LabelGraph,
+    LayoutGraph,
+    NeighborGraph,
+    Part,
+    WeightedGraph,
+)
 from augmap.method.seeds import generator
 from augmap.method.sets import AUGMENTATIONS, Augmentation
 from augmap.method.source import Source
@@ -82,8 +90,73 @@ def test_places_in_units_of_their_spread():
     assert graph.unit == pytest.approx(float(places.std(0).mean()))
 
 
+def weighted():
+    """A ring of 12 whose edges weigh 1 forward and 3 backward, and 8 between images 0 and 5."""
+    ends, weights, starts = [], [], [0]
+    for i in range(12):
+        row = {(i + 1) % 12: 1.0, (i - 1) % 12: 3.0} | ({0: {5: 8.0}, 5: {0: 8.0}}.get(i, {}))
+        ends += sorted(row)
+        weights += [row[j] for j in sorted(row)]
+        starts.append(len(ends))
+    table = torch.tensor(starts), torch.tensor(ends, dtype=torch.int32), torch.tensor(weights)
+    return WeightedGraph(Source(images(), CPU), *table, 6)
+
+
+def numbers(found):
+    """Which image each row is."""
+    every = plain(torch.from_numpy(images())).flatten(1)
+    distances = (found.flatten(1)[:, None] - every).abs().sum(2)
+    assert distances.min(1).values.max() == 0
+    return distances.argmin(1).tolist()
+
+
+def test_edges_are_drawn_in_proportion_to_their_weights():
+    graph, passes = weighted(), 600
+    batches = [(torch.randperm(12), generator(0, "views", step)) for step in range(passes)]
+    met = {}
+    for found in views(graph, batches):
+        own, other = numbers(found[:12]), numbers(found[12:])
+        for pair in zip(own, other, strict=True):
+            met[pair] = met.get(pair, 0) + 1
+    expected = {(i, (i + 1) % 12): 1 for i in range(12)} | {(i, (i - 1) % 12): 3 for i in range(12)}
+    expected |= {(0, 5): 8, (5, 0): 8}
+    assert met.keys() == expected.keys()
+    for pair, weight in expected.items():
+        # of a total of 64; in 600 passes of 12 edges the deviation is at most 4 % of 900 (and 8 % of 112)
+        assert met[pair] == pytest.approx(12 * passes * weight / 64, rel=0.25), pair
+
+
+def test_each_pass_takes_one_edge_of_every_slice():
+    """The two edges of weight 8 are 16 of 64: three of the 12 draws of each pass, or four, never none."""
+    for seed in range(20):
+        (found,) = views(weighted(), [(torch.arange(12), generator(seed))])
+        pairs = list(zip(numbers(found[:12]), numbers(found[12:]), strict=True))
+        assert 2 <= sum(p in ((0, 5), (5, 0)) for p in pairs) <= 4
+
+
+def labelled():
+    only = torch.tensor([1, 3, 4, 8, 9, 11])
+    graph = AugmentationGraph(Source(images(), CPU).only(only), NOTHING, 6)
+    return LabelGraph(graph, torch.tensor([0, 2, 1, 1, 0, 2]))
+
+
+def test_views_with_their_classes():
+    graph = labelled()
+    assert len(graph.source) == 6
+    ((inputs, classes),) = graph.pairs(steps([5, 0, 2]))
+    assert classes.tolist() == [2, 0, 1, 2, 0, 1]
+    same = plain(
+        torch.from_numpy(images()[[11, 1, 4]])
+    )  # the rows of the part, by their numbers in the whole
+    torch.testing.assert_close(inputs, torch.cat([same, same]))
+    for rank in range(2):
+        ((_, mine),) = graph.pairs(steps([0, 1, 2, 3]), Part(rank, 2))
+        assert mine.tolist() == [[0, 2], [1, 1]][rank] * 2
+
+
 GRAPHS = [
     augmented(),
+    weighted(),
     neighbor_graph(),
     LayoutGraph(Source(torch.arange(12.0)[:, None], CPU), torch.rand(12, 2)),
 ]
@@ -105,4 +178,6 @@ def test_shares_of_processes_are_slices_of_the_whole(graph, world):
 def test_what_a_checkpoint_needs():
     assert augmented().kept == {}
     assert list(neighbor_graph().kept) == ["neighbors"]
-    assert list(GRAPHS[2].kept) == ["places"]
+    assert list(GRAPHS[-1].kept) == ["places"]
+    assert list(weighted().kept) == ["starts", "ends", "weights"]
+    assert labelled().kept == {}

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 from runs import Small, cpu, small_config, stripes
+from scipy.sparse import csr_array
 
 from augmap.config import Stage
 from augmap.errors import InputError
 from augmap.method import graphs as graphing
-from augmap.method.edges import AugmentationGraph, LayoutGraph, NeighborGraph
+from augmap.method.affinity import affinities, memberships
+from augmap.method.edges import AugmentationGraph, LabelGraph, LayoutGraph, NeighborGraph, WeightedGraph
 from augmap.method.graphs import Graphs
 from augmap.method.project import project
 from augmap.method.sets import AUGMENTATIONS
@@ -106,3 +108,50 @@ def test_no_view_is_smaller_than_sixteen_pixels_or_the_image():
     for edge, expected in ((8, 8), (16, 16), (20, 16)):
         pixels = stripes(32, size=edge)[0]
         assert graphs(pixels=pixels)(stage(view_scale=0.5), encoder(), None).view_size == expected
+
+
+@pytest.mark.parametrize(("affinity", "k"), [("even", 4), ("perplexity", 9), ("fuzzy", 3)])
+def test_neighbours_of_pixels(affinity, k, monkeypatch):
+    """The encoder is never asked; a resumed run takes the edges as they were kept."""
+    said = []
+    options = {"perplexity": 3.0} if affinity == "perplexity" else {}
+    wanted = stage(edges="pixels", affinity=affinity, **options)
+    graph = graphs(said=said)(wanted, None, None)
+    assert said == [f"graph of the {k} nearest neighbours of 60 images in pixel space"]
+    found, distances = nearest(PIXELS.reshape(60, -1).astype(np.float32), k)
+    assert graph.source.shape == (60, 8, 8, 1)
+    if affinity == "even":
+        assert isinstance(graph, NeighborGraph)
+        np.testing.assert_array_equal(graph.neighbors, found)
+    else:
+        assert isinstance(graph, WeightedGraph)
+        expected = {
+            "perplexity": lambda: affinities(found, distances, 3.0),
+            "fuzzy": lambda: memberships(found, distances),
+        }[affinity]()
+        rows = csr_array((graph.weights.numpy(), graph.ends.numpy(), graph.starts.numpy()), shape=(60, 60))
+        np.testing.assert_allclose(rows.toarray(), expected.toarray(), rtol=1e-6)
+        assert (graph.weights > 0).all()
+    monkeypatch.setattr(graphing, "nearest", None)
+    again = graphs()(wanted, None, graph.kept)
+    assert all(torch.equal(v, again.kept[name]) for name, v in graph.kept.items())
+
+
+def test_a_label_graph_holds_the_images_that_train_and_no_others():
+    made = graphs()
+    made.classes = np.where(np.arange(60) % 3 == 0, -1, np.arange(60) % 3 - 1)
+    graph = made(stage(loss="cross_entropy", dim=2), encoder(), None)
+    assert isinstance(graph, LabelGraph)
+    assert len(graph.source) == 40
+    rows = np.flatnonzero(made.classes >= 0)
+    np.testing.assert_array_equal(graph.source.take(torch.arange(40)), PIXELS[rows])
+    np.testing.assert_array_equal(graph.classes, made.classes[rows])
+    assert isinstance(made(stage(), encoder(), None), AugmentationGraph)  # no other stage sees a class
+
+
+def test_stand_ins_are_not_searched_for(monkeypatch):
+    monkeypatch.setattr(graphing, "nearest", None)
+    made = graphs()
+    assert isinstance(made.stand_in(stage(), encoder()), AugmentationGraph)
+    assert made.stand_in(stage(edges="pixels"), encoder()).source.shape == (60, 8, 8, 1)
+    assert made.stand_in(stage(edges="layout", train="head"), encoder()) is None

@@ -204,3 +204,23 @@ def test_under_torchrun(tmp_path):
     alone = run(dataclasses.replace(made.config), pixels, augmentation=AUGMENTATIONS["glyph"])
     span = np.ptp(alone.positions, axis=0).max()
     assert np.abs(made.positions - alone.positions).max() < 1e-2 * span
+
+
+@pytest.mark.parametrize("kind", ["pixels", "labels"])
+def test_baselines_in_two_processes(kind):
+    """Weighted edges and UMAP's loss with the negatives of both; classes of the images that train."""
+    pixels, which = stripes(90)
+    if kind == "pixels":
+        stage = Stage(
+            name="map", epochs=3, edges="pixels", affinity="fuzzy", loss="negative_sampling",
+            similarity="umap", lr=0.05,
+        )  # fmt: skip
+        options = {}
+    else:
+        stage = Stage(name="classify", epochs=3, dim=1, loss="cross_entropy", label_smoothing=0.1, lr=0.1)
+        options = {"classes": np.where(np.arange(90) % 3 == 0, -1, which)}
+    config = small_config(stage, batch_size=30)
+    one, two = run(config, pixels, **options), run(config, pixels, runtime=TWO, **options)
+    losses = [[line["loss"] for line in outcome.log] for outcome in (one, two)]
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-5)
+    assert np.abs(one.positions - two.positions).max() < 1e-3 * np.ptp(one.positions, axis=0).max()

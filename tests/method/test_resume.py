@@ -7,8 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
-from runs import checkpoint_files, run, same_bits, small_config, three_stages, with_neighbors
+from runs import checkpoint_files, run, same_bits, small_config, stripes, three_stages, with_neighbors
 
 from augmap.config import Runtime, Stage
 from augmap.errors import InputError, Interrupted
@@ -19,7 +20,24 @@ LAYOUT = Stage(
     name="map", steps=12, edges="layout", layout_passes=5, train="head", new_layer="head", hidden=(8,),
     norm="batch", on_sphere=True, end_temperature=0.1, optimizer="adamw", lr=1e-2, lr_batch=None,
 )  # fmt: skip
+PIXELS = {"edges": "pixels", "optimizer": "adamw", "lr": 1e-2, "lr_batch": None}
 CONFIGS = {
+    "parametric t-SNE": small_config(
+        Stage(name="map", epochs=4, affinity="perplexity", perplexity=5, **PIXELS)
+    ),
+    "parametric UMAP": small_config(
+        Stage(
+            name="map",
+            epochs=4,
+            affinity="fuzzy",
+            loss="negative_sampling",
+            similarity="umap",
+            **PIXELS,
+        )
+    ),
+    "supervised": small_config(
+        Stage(name="classify", epochs=4, dim=1, loss="cross_entropy", label_smoothing=0.1), LAYOUT
+    ),
     "paper": three_stages(),
     "neighbours": with_neighbors(),
     "layout": small_config(Stage(name="pretrain", epochs=3, dim=16, learn_temperature=True), LAYOUT),
@@ -30,9 +48,15 @@ CONFIGS = {
 UNBROKEN = {}
 
 
+def again(name, **settings):
+    """Run it; with labels of two images in three where it learns them."""
+    classes = np.where(np.arange(96) % 3 == 0, -1, stripes()[1]) if name == "supervised" else None
+    return run(CONFIGS[name], classes=classes, **settings)
+
+
 def unbroken(name):
     if name not in UNBROKEN:
-        UNBROKEN[name] = run(CONFIGS[name])
+        UNBROKEN[name] = again(name)
     return UNBROKEN[name]
 
 
@@ -48,18 +72,19 @@ def stopped_at(step, stage=0):
 
 def resume(name, folder, **settings):
     said = []
-    return run(CONFIGS[name], folder=folder, resume=True, say=said.append, **settings), said
+    return again(name, folder=folder, resume=True, say=said.append, **settings), said
 
 
 @pytest.mark.parametrize(
     ("name", "stage", "step", "stands"),
     [("paper", 0, 1, (0, 2)), ("paper", 0, 8, (0, 9)), ("paper", 1, 2, (1, 3)), ("paper", 2, 5, (2, 6)),
      ("neighbours", 0, 4, (0, 5)), ("neighbours", 1, 7, (1, 8)), ("layout", 0, 4, (0, 5)),
-     ("layout", 1, 11, (1, 12)), ("neighbours of all", 1, 3, (1, 4))],
+     ("layout", 1, 11, (1, 12)), ("neighbours of all", 1, 3, (1, 4)), ("parametric t-SNE", 0, 7, (0, 8)),
+     ("parametric UMAP", 0, 7, (0, 8)), ("supervised", 0, 5, (0, 6)), ("supervised", 1, 4, (1, 5))],
 )  # fmt: skip
 def test_stopped_in_each_stage(name, stage, step, stands, tmp_path):
     with pytest.raises(Interrupted, match=rf"step {stands[1]} of stage {stage + 1} .* go on with --resume"):
-        run(CONFIGS[name], folder=tmp_path, listeners=[stopped_at(step, stage)])
+        again(name, folder=tmp_path, listeners=[stopped_at(step, stage)])
     kept = checkpoints.load(tmp_path)
     assert (kept.stage, kept.step) == stands
     outcome, said = resume(name, tmp_path)
@@ -209,3 +234,15 @@ def test_the_record_is_plain(interrupted):
     record = json.loads((interrupted / "checkpoint.json").read_text("utf-8"))
     assert {"stage", "step", "config", "asked", "machine", "identity", "encoder"} <= record.keys()
     assert record["machine"]["threads"] == 1
+
+
+def test_a_checkpoint_that_is_older_than_a_field_is_gone_on_with(interrupted):
+    record = interrupted / "checkpoint.json"
+    info = json.loads(record.read_text("utf-8"))
+    for config in ("asked", "config"):
+        for stage in info[config]["stages"]:
+            for name in ("loss", "negatives", "label_smoothing", "min_dist", "affinity", "perplexity"):
+                del stage[name]
+    record.write_text(json.dumps(info), "utf-8")
+    outcome = run(CONFIGS["paper"], folder=interrupted, resume=True, identity={"images": "a"})
+    assert same_bits(outcome, unbroken("paper"))

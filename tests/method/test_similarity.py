@@ -1,6 +1,7 @@
 """Kernels: their formulas, their temperature, their slopes."""
 
 import math
+import warnings
 
 import pytest
 import torch
@@ -8,7 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augmap.errors import InputError
-from augmap.method.similarity import SIMILARITIES, Cauchy, Cosine, Gaussian, StudentT, make_similarity
+from augmap.method.similarity import (
+    SIMILARITIES,
+    Cauchy,
+    Cosine,
+    Gaussian,
+    StudentT,
+    Umap,
+    make_similarity,
+    umap_curve,
+)
 
 # the log-similarity of a pair as the docstrings write it, from d² and cos
 FORMULAS = [
@@ -16,6 +26,7 @@ FORMULAS = [
     (Cosine(0.2), lambda d2, cos: cos / 0.2),
     (Gaussian(3.0), lambda d2, cos: -d2 / 3),
     (StudentT(4.0, 0.5), lambda d2, cos: -2.5 * math.log(1 + d2 / 2)),
+    (Umap(0.1, 0.5), lambda d2, cos: -math.log(1 + 1.5769434603 * (2 * d2) ** 0.8950608779)),
 ]
 
 
@@ -87,7 +98,7 @@ def test_learned_temperature_is_one_scalar_parameter():
 
 
 def test_by_name():
-    assert set(SIMILARITIES) == {"cauchy", "cosine", "gaussian", "student"}
+    assert set(SIMILARITIES) == {"cauchy", "cosine", "gaussian", "student", "umap"}
     for name, kind in SIMILARITIES.items():
         assert type(make_similarity(name, dof=1.0)) is kind
         assert make_similarity(name, temperature=0.2).temperature == pytest.approx(0.2)
@@ -108,3 +119,26 @@ def test_by_name():
 def test_mistakes_are_named(options, match):
     with pytest.raises(InputError, match=match):
         make_similarity(**options)
+
+
+@pytest.mark.parametrize("min_dist", [0.0, 0.1, 0.5, 0.99])
+def test_the_curve_of_umap_is_umap_learns(min_dist):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        umap_ = pytest.importorskip("umap.umap_", reason="umap-learn is not installed")
+    assert umap_curve(min_dist) == pytest.approx(umap_.find_ab_params(1.0, min_dist), rel=1e-6)
+
+
+def test_min_dist_reaches_the_kernel():
+    assert make_similarity("umap", min_dist=0.5).b == pytest.approx(umap_curve(0.5)[1])
+    assert make_similarity("umap", temperature=4.0).temperature == pytest.approx(4)
+    with pytest.raises(InputError, match=r"min_dist must lie in \[0, 3\), got 3"):
+        make_similarity("umap", min_dist=3.0)
+
+
+def test_umap_where_images_coincide():
+    z = torch.zeros(2, 2, requires_grad=True)
+    value = Umap()(z, torch.zeros(2, 2)).sum()
+    value.backward()
+    assert value.item() == pytest.approx(0, abs=1e-9)
+    assert torch.isfinite(z.grad).all()

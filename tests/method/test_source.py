@@ -88,3 +88,12 @@ def test_statistics_of_many_are_those_of_an_even_sample():
     mean, std = channel_statistics(pixels, at_most=1000)
     assert mean[0] * 255 == pytest.approx(99.5, abs=0.5)
     assert std[0] * 255 == pytest.approx(np.arange(200).std(), rel=0.01)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy])
+def test_a_part_is_numbered_from_0(kind):
+    rows = np.arange(20, dtype=np.uint8).reshape(10, 2)
+    part = Source(kind(rows), torch.device("cpu")).only(torch.tensor([7, 2, 4]))
+    assert (len(part), part.shape) == (3, (3, 2))
+    np.testing.assert_array_equal(part.take(torch.tensor([2, 0])), rows[[4, 7]])
+    np.testing.assert_array_equal(next(part.stream([torch.tensor([1])])), rows[[2]])

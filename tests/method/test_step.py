@@ -126,3 +126,27 @@ def test_one_step_by_hand():
     optimizer.step()
     for name, p in e.named_parameters():
         torch.testing.assert_close(p, before[name] - 0.5 * (gradients[name] + 0.1 * before[name]), msg=name)
+
+
+def test_cross_entropy_counted():
+    z, classes = torch.tensor([[0.0, 0.0], [math.log(3), 0.0]]), torch.tensor([1, 0])
+    found = stage_loss(z, classes, Cauchy(), stage(loss="cross_entropy")).item()
+    assert found == pytest.approx((math.log(2) + math.log(4 / 3)) / 2)
+    smooth = stage_loss(z, classes, Cauchy(), stage(loss="cross_entropy", label_smoothing=0.2)).item()
+    # of row 1: 0.9 -log(3/4) + 0.1 -log(1/4)
+    assert smooth == pytest.approx((math.log(2) + 0.9 * math.log(4 / 3) + 0.1 * math.log(4)) / 2)
+
+
+def test_negative_sampling_is_what_a_stage_asks_for():
+    views = torch.tensor([[[0.0, 0.0], [1.0, 0.0]], [[0.0, 0.0], [1.0, 0.0]]])
+    # s = 1 along the edges, and 1/2 against the other edge
+    options = {"loss": "negative_sampling", "negatives": 3.0}
+    found = contrast(views, Cauchy(), stage(**options)).item()
+    assert found == pytest.approx(3 * math.log(2), rel=2e-3)  # but for EPSILON
+    found = contrast(views, Cauchy(), stage(**options, norm_penalty=2.0, norm_radius=3.0)).item()
+    assert found == pytest.approx(3 * math.log(2) + 2 * 6.5, rel=2e-3)
+
+
+def test_min_dist_reaches_the_kernel():
+    one, other = (make_kernel(stage(similarity="umap", min_dist=m)).b for m in (0.1, 0.5))
+    assert (one, other) == pytest.approx((0.895, 1.334), abs=1e-3)

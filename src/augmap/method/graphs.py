@@ -117,7 +117,7 @@ class Graphs:
         n = len(self.pixels)
         k = pixel_neighbors(stage, n)
         self.say(f"graph of the {k} nearest neighbours of {n:,} images in pixel space")
-        flat = np.asarray(self.pixels).reshape(n, -1)
+        flat = np.asarray(self.pixels, np.float32).reshape(n, -1)
         found, distances = nearest(flat, k, progress=self.bar("neighbours"))
         if stage.affinity == "even":
             return {"neighbors": torch.from_numpy(found)}

@@ -146,7 +146,7 @@ def _pixel_seconds(stage: Stage, n: int, columns: int) -> float:
     """Return about how long the search takes that compares all pixels, and the weights of what it finds."""
     m = min(n, max(_SAMPLE, _PIXELS // columns))
     q = min(m, _SAMPLE)
-    points = np.random.default_rng(0).integers(0, 256, (m, columns), np.uint8)
+    points = np.random.default_rng(0).standard_normal((m, columns), np.float32)
     k = min(pixel_neighbors(stage, n), m - 1)
     # what one query costs is the preparation of all points, which grows with n alone
     once = _timed(lambda: nearest(points, k, queries=points[:1]))
