@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import types
 
 import numpy as np
@@ -32,9 +33,12 @@ def test_every_option_is_of_all_or_of_some():
 @pytest.mark.parametrize("option", _APPLIES)
 def test_options_that_mean_nothing_are_refused(option, stripes):
     values = {"resume": True, "epochs": (1,), "mean": [0.5], "std": [0.5], "metric": "cosine"}
+    values |= dict.fromkeys(("features", "init", "backbone", "precision", "device"), "x")
     for name in BASELINES:
         if name not in _APPLIES[option]:
-            with pytest.raises(InputError, match=f"{option} means nothing for {name}: .*; leave --"):
+            with pytest.raises(
+                InputError, match=f"{option} means nothing for {re.escape(name)}: .*; leave --"
+            ):
                 baseline(name, stripes, **{option: values.get(option, 1)})
 
 
@@ -52,16 +56,14 @@ def test_a_map_like_any_other(photos, tmp_path):
         titles.add(title)
         return lambda done, total: None
 
-    made = baseline(
-        "pca", photos, output=tmp_path / "p.map", image_size=12, say=said.append, progress=progress
-    )
+    made = baseline("pca", photos, output=tmp_path / "p.map", say=said.append, progress=progress)
     read = load(tmp_path / "p.map")
     np.testing.assert_array_equal(read.positions, made.positions)
     assert read.names == made.names
     assert read.info == made.info
-    assert read.thumbs.images(np.arange(3)).shape == (3, 12, 12, 3)
+    assert read.thumbs.images(np.arange(3)).shape == (3, 24, 24, 3)
     assert (read.config, read.weights, read.features, read.log) == (None, None, None, [])
-    assert read.preprocessing.image_size == 12
+    assert read.preprocessing.image_size == 24
     assert 0 <= read.info["knn"]["accuracy"] <= 1
     assert read.info["seconds"] > 0
     assert said
