@@ -10,6 +10,7 @@ import pytest
 from augmap import folder as disk
 from augmap.baselines import simclr
 from augmap.baselines.simclr import layout_seconds, simclr_layout
+from augmap.cli.main import run
 from augmap.errors import InputError, Interrupted
 from augmap.imagemap import ImageMap
 from augmap.items import Items
@@ -127,6 +128,24 @@ def test_what_was_stopped_goes_on_with_the_budget_it_had(stripes, encoder, fits,
     simclr_layout(stripes, "umap", output=out, budget=600, resume=True, say=said.append)
     assert len(fits) == 2  # it was trained to its end
     assert said[0] == "SimCLR is trained already"
+
+
+def test_info_says_how_to_go_on(stripes, fits, fake_umap, tmp_path, capsys):
+    with pytest.raises(Interrupted):
+        simclr_layout(stripes, "umap", output=tmp_path / "o.map", budget=600, listeners=[print])
+    assert run(["info", str(tmp_path / "o.map")]) == 0
+    assert "not finished; go on with augmap baseline ... --resume" in capsys.readouterr().out
+
+
+def test_a_mistake_leaves_nothing_behind(stripes, monkeypatch, tmp_path, fake_umap):
+    def refuse(name, images, *, output, **_):
+        output.mkdir()
+        raise InputError("no step fits in")
+
+    monkeypatch.setattr(simclr, "trained", refuse)
+    with pytest.raises(InputError, match="no step fits in"):
+        simclr_layout(stripes, "umap", output=tmp_path / "o.map", budget=600)
+    assert list((tmp_path / "o.map").iterdir()) == []
 
 
 def test_another_run_is_not_gone_on_with(stripes, fits, fake_umap, tmp_path):

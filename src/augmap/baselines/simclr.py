@@ -181,15 +181,20 @@ def _trained(
     if folder is not None and before is not None and disk.is_map(folder / ENCODER):
         options["say"]("SimCLR is trained already")
         return ImageMap.load(folder / ENCODER)
-    return trained(
-        "simclr",
-        images,
-        output=None if folder is None else folder / ENCODER,
-        resume=before is not None,
-        budget=seconds,
-        epochs=epochs,
-        **options,
-    )
+    try:
+        return trained(
+            "simclr",
+            images,
+            output=None if folder is None else folder / ENCODER,
+            resume=before is not None,
+            budget=seconds,
+            epochs=epochs,
+            **options,
+        )
+    except InputError:
+        if folder is not None and before is None and not (folder / ENCODER / disk.CHECKPOINT).is_dir():
+            disk.remove_checkpoint(folder.parent)  # nothing was begun that could go on
+        raise
 
 
 def _begun(folder: Path, wish: dict[str, Any]) -> dict[str, Any] | None:
