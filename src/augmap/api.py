@@ -140,7 +140,7 @@ def fit(
 
     if not leads():  # torchrun's other processes train along, in silence; the first one saves
         say, progress = (lambda line: None), None
-    with _place(output, resume=resume, overwrite=overwrite) if leads() else contextlib.nullcontext():
+    with place(output, resume=resume, overwrite=overwrite) if leads() else contextlib.nullcontext():
         start_from = _start_from(init)
         settings = settle(
             config,
@@ -355,7 +355,7 @@ def _quality(
 
 
 @contextlib.contextmanager
-def _place(output: Path | None, *, resume: bool, overwrite: bool) -> Iterator[None]:
+def place(output: Path | None, *, resume: bool, overwrite: bool) -> Iterator[None]:
     """See that a map can be written there; a user's mistake in what follows leaves nothing behind."""
     if output is None:
         if resume:

@@ -61,14 +61,15 @@ def quality(
             entry["neighbor_recall"] = float(neighbor_recall(z, result.features[rows], k=k).mean())
         if (labels := result.labels) is not None:
             splits = np.array(result.splits)[rows]
-            entry["knn_sample"] = _accuracy(z, labels[rows], splits)
+            entry["knn_sample"] = accuracy(z, labels[rows], splits)
         found[name] = entry
     if result.labels is not None:
-        found["knn"] = _accuracy(result.positions, result.labels, result.splits)
+        found["knn"] = accuracy(result.positions, result.labels, result.splits)
     return found
 
 
-def _accuracy(z: np.ndarray, labels: np.ndarray, splits: Any) -> dict[str, Any] | None:
+def accuracy(z: np.ndarray, labels: np.ndarray, splits: Any) -> dict[str, Any] | None:
+    """Return the kNN accuracy with how it was taken, in plain types; None where labels are too few."""
     names, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
     labels = np.where(
         counts[codes] > 1, names[codes], ""

@@ -63,6 +63,8 @@ def _unfinished(path: Path) -> dict[str, Any]:
             raise InputError(f"{file}: cannot be read ({error}); start over with --overwrite") from error
     files = {f.relative_to(path).as_posix(): f.stat().st_size for f in sorted(path.rglob("*")) if f.is_file()}
     training = _training(state.pop("log", []))
+    if (path / disk.CHECKPOINT / "baseline.json").is_file():
+        state["baseline"] = True
     return {"map": str(path), "finished": False, **state, "training": training, "files": files}
 
 
@@ -82,7 +84,10 @@ def _lines(facts: Mapping[str, Any]) -> Iterable[str]:
         at = f"step {facts['step']:,} of stage {facts['stage'] + 1} ({stages[facts['stage']]['name']})"
         yield f"{facts['map']}: not finished, a checkpoint at {at}; go on with augmap fit ... --resume"
     else:
-        yield f"{facts['map']}: not finished, no checkpoint yet; augmap fit ... --resume starts over"
+        if facts.get("baseline"):  # whose encoder has a checkpoint of its own
+            yield f"{facts['map']}: not finished; go on with augmap baseline ... --resume"
+        else:
+            yield f"{facts['map']}: not finished, no checkpoint yet; augmap fit ... --resume starts over"
     rows = {"method": how.pop("method", None), "source": how.pop("source", None)}
     if pre := facts.get("preprocessing"):
         rows["images"] = f"{pre['image_size']} × {pre['image_size']} pixels, {_channels(pre['channels'])}"

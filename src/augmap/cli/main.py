@@ -30,7 +30,11 @@ import typer
 import augmap
 from augmap.errors import AugmapError, InputError, Interrupted
 
-COMMANDS = ("demo", "fit", "embed", "plot", "evaluate", "info", "augmentations", "cache")
+COMMANDS = (
+    *("demo", "fit", "embed", "plot"),
+    *("evaluate", "baseline"),
+    *("info", "augmentations", "cache"),
+)
 """In the order of ``augmap --help``: the way a newcomer goes."""
 
 _NO_PERMISSION = (errno.EACCES, errno.EPERM, errno.EROFS)

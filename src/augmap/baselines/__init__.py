@@ -1,0 +1,1 @@
+"""Maps by other methods, to compare ours with: :func:`augmap.baselines.baseline.baseline`."""
