@@ -167,15 +167,16 @@ def compare(
 def names_of(paths: Sequence[Path]) -> list[str]:
     """Return a name for each map: its folder's, with as much of the path as tells it from the others."""
     parts = [Path(p).absolute().parts for p in paths]
-    names = [_stem(p, 1) for p in parts]
-    for depth in range(2, max(map(len, parts))):
-        often = Counter(names)
-        names = [_stem(p, depth) if often[n] > 1 else n for p, n in zip(parts, names, strict=True)]
-    often, seen = Counter(names), Counter()
-    for i, name in enumerate(names):
-        if often[name] > 1:  # one and the same map, given more than once
-            seen[name] += 1
-            names[i] = f"{name} ({seen[name]})"
+    given = Counter(parts)  # one and the same map may be given more than once
+    short = {p: _stem(p, 1) for p in given}
+    for depth in range(2, 1 + max(map(len, parts))):
+        often = Counter(short.values())
+        short = {p: _stem(p, depth) if often[name] > 1 else name for p, name in short.items()}
+    seen: Counter[tuple[str, ...]] = Counter()
+    names = []
+    for p in parts:
+        seen[p] += 1
+        names.append(short[p] if given[p] == 1 else f"{short[p]} ({seen[p]})")
     return names
 
 

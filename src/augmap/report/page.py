@@ -9,7 +9,7 @@ from typing import Any
 
 import augmap
 from augmap.evaluate.score import Score
-from augmap.report import figures
+from augmap.report import figures, words
 from augmap.report.columns import columns
 from augmap.report.compare import Comparison, Entry
 from augmap.report.figures import letter
@@ -46,9 +46,16 @@ def page(c: Comparison, *, title: str | None = None, made: str) -> str:
         _warnings(c.warnings),
         figures.maps(c, figure_number()),
         tag("h2", "Scores"),
-        tag("p", _how_to_read(c), class_="lead"),
-        score_tables(c.columns, names, table_number),
-        glossary(c.columns),
+        *(
+            [
+                tag("p", _how_to_read(c), class_="lead"),
+                score_tables(c.columns, names, table_number),
+                glossary(c.columns),
+            ]
+            if c.columns
+            else []
+        ),
+        tag("p", _left_out(c), class_="note") if _left_out(c) else "",
         tag("h2", "Methods"),
         _methods(c.entries),
         tag("h2", "Settings and times"),
@@ -101,6 +108,20 @@ def _how_to_read(c: Comparison) -> str:
         "nothing is bold where all are equal."
     )
     return f"{arrows} {bold} ± is the standard deviation over random splits; – is a score that a map lacks."
+
+
+def _left_out(c: Comparison) -> str:
+    """Say which metrics no map has a score of, and why."""
+    measured = {column.key[0] for column in c.columns}
+    reasons: dict[str, list[str]] = {}
+    for e in c.entries:
+        for name, why in (e.measures.settings.get("left_out") or {}).items():
+            if name in words.METRICS and name not in measured:
+                reasons.setdefault(str(why), []).append(words.head(name))
+    said = "; ".join(f"{', '.join(dict.fromkeys(heads))} ({why})" for why, heads in reasons.items())
+    if said:
+        return text(f"Measured of no map: {said}.")
+    return "" if c.columns else "Nothing was measured."
 
 
 def _methods(entries: Sequence[Entry]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -23,8 +24,8 @@ SIDE = 3.6
 """Inches of the picture, a square."""
 DPI = 250
 MOST_BYTES = 150_000
-"""A picture is stored in the best of these qualities that stays below it."""
-QUALITIES = (80, 65, 50, 35, 20)
+"""A picture is stored in the first of these sizes and qualities that stays below it."""
+QUALITIES = ((1.0, 80), (1.0, 65), (1.0, 50), (0.8, 60), (0.8, 40), (0.6, 50), (0.6, 30), (0.4, 30))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +77,9 @@ def picture(
     figure = Figure(figsize=(SIDE, SIDE), dpi=DPI)
     FigureCanvasAgg(figure)
     ax = figure.add_axes((0, 0, 1, 1))
-    plot(m, kind, color_by=color_by, colours=colours if color_by else None, names=names, ax=ax)
+    with warnings.catch_warnings():  # a letter that its fonts lack is written by the reader's
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        plot(m, kind, color_by=color_by, colours=colours if color_by else None, names=names, ax=ax)
     ax.patch.set_visible(False)
     if legend := ax.get_legend():
         legend.remove()
@@ -111,10 +114,12 @@ def _by_gid(figure: Figure, gid: str) -> list[Text]:
 
 def _webp(pixels: UInt8[np.ndarray, "h w 4"]) -> bytes:
     image = Image.fromarray(pixels)
-    for quality in QUALITIES:
+    for scale, quality in QUALITIES:
         file = io.BytesIO()
+        edge = round(scale * len(pixels))
+        shown = image if scale == 1 else image.resize((edge, edge), Image.Resampling.LANCZOS)
         # of thousands of small dots the transparency is the larger part
-        image.save(file, format="WEBP", quality=quality, alpha_quality=quality // 2)
+        shown.save(file, format="WEBP", quality=quality, alpha_quality=quality // 2)
         if file.tell() <= MOST_BYTES:
             break
     return file.getvalue()
