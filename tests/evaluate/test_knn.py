@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.metrics import confusion_matrix
 from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.neighbors import KNeighborsClassifier
 
 from augmap.errors import InputError
-from augmap.evaluate.knn import knn_accuracy
+from augmap.evaluate.knn import accuracy_of, confusion, knn_accuracy, knn_votes, vote
+from augmap.evaluate.splits import label_splits
 
 
 @given(st.integers(0, 2**31), st.integers(1, 9), st.sampled_from([2, 12]), st.integers(2, 5))
@@ -82,3 +84,38 @@ def test_images_without_a_label_are_left_out():
 def test_refuses(y, k, message):
     with pytest.raises(InputError, match=re.escape(message)):
         knn_accuracy(np.eye(6), np.array(y), k=k)
+
+
+def test_several_k_by_one_search_and_any_array():
+    rng = np.random.default_rng(1)
+    x, y = rng.integers(0, 256, (90, 12), dtype=np.uint8), np.array(list("abc") * 30)
+    parted = label_splits(y, seed=4)
+    votes = knn_votes(x, parted, [7, 1])
+    for k in (7, 1):
+        assert accuracy_of(votes[k], parted, k) == knn_accuracy(x.astype(np.float32), y, k=k, seed=4)
+
+
+def test_confusion_is_scikit_learns():
+    rng = np.random.default_rng(2)
+    x, y = rng.normal(size=(120, 3)), np.array(list("abcd"))[rng.integers(0, 4, 120)]
+    y[5:9] = ""
+    parted = label_splits(y, ["train"] * 80 + ["test"] * 40)
+    voted = knn_votes(x, parted, [5])[5]
+    judge = KNeighborsClassifier(5).fit(x[:80][y[:80] != ""], y[:80][y[:80] != ""])
+    np.testing.assert_array_equal(
+        confusion(voted, parted), confusion_matrix(y[80:], judge.predict(x[80:]), labels=list("abcd"))
+    )
+
+
+@given(st.integers(0, 2**31), st.integers(1, 8), st.integers(1, 5))
+def test_a_vote_is_the_first_of_the_most_frequent(seed, k, labels):
+    rows = np.random.default_rng(seed).integers(0, labels, (9, k))
+    assert vote(rows, labels).tolist() == [np.bincount(row).argmax() for row in rows]
+
+
+def test_progress_runs_over_all_splits():
+    seen = []
+    y = np.array(list("ab") * 30)
+    knn_votes(np.eye(60), label_splits(y), [3], progress=lambda *at: seen.append(at))
+    assert seen[-1] == (50, 50)
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)

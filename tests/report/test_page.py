@@ -167,7 +167,7 @@ def test_many_maps_and_many_labels(tmp_path, monkeypatch):
     assert "--columns:4" in html
     assert html.count('class="heat"') == 0  # 30 labels are no matrix
     assert html.count("<span>parametric-umap-3</span>") >= 2
-    assert "kind 29</th><td>" in html  # so many labels are rows, and maps columns
+    assert "kind 28</th><td>" in html  # so many labels are rows, and maps columns
     assert "(l) parametric-umap-11" in Reader(html).text
 
 

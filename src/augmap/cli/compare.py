@@ -65,7 +65,9 @@ def compare(
             seed=seed,
             kind=kind.value,
             color_by=color_by,
-            progress=lambda title: progress.counter(title, "step"),
+            progress=lambda title, done, total, note: progress.update(
+                title, round(done, 1), total, unit="step", note=note
+            ),
         )
     html = page(found, title=title, made=made).encode("utf-8")
     if json_file is not None:

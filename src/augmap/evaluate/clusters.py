@@ -11,6 +11,7 @@ from sklearn.cluster import HDBSCAN, KMeans
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score, silhouette_samples
 
 from augmap.errors import InputError
+from augmap.evaluate.splits import few_enough
 from augmap.neighbors import Metric
 
 INITS = 10
@@ -82,9 +83,10 @@ def kmeans_agreement(
     Raises
     ------
     InputError
-        Fewer than two labels.
+        Fewer than two labels or more than ``MAX_LABELS``, or fewer distinct positions than labels.
     """
     rows, codes, names = _codes(labels, "k-means")
+    few_enough(len(names), "k-means")
     known = np.asarray(x, np.float32)[rows]
     if metric == "cosine":
         norms = np.linalg.norm(known, axis=1, keepdims=True)

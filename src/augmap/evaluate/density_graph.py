@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -77,8 +76,11 @@ def density_graph(
     normalize: bool = False,
     dtype: Precision | None = None,
     progress: Progress | None = None,
+    sweeps: int = 2,
 ) -> DensityGraph:
     """Sweep twice over the pairs of ``n`` points: for the mean distance, then for the sums of each temperature.
+
+    Progress counts blocks of pairs, ``sweeps`` times all: those that the caller makes later included.
 
     Raises
     ------
@@ -98,7 +100,7 @@ def density_graph(
         sums = d.sum(1, where=np.isfinite(d)) if tile[0] == tile[1] else 2 * d.sum(1)
         return float(sums.sum(dtype=np.float64)), d.min(1), d.min(0)
 
-    for (rows, columns), (part, mine, theirs) in each(points, measure, progress, part=0, parts=3):
+    for (rows, columns), (part, mine, theirs) in each(points, measure, progress, part=0, parts=sweeps):
         total += part
         nearest[rows] = np.minimum(nearest[rows], mine)
         nearest[columns] = np.minimum(nearest[columns], theirs)
@@ -115,7 +117,7 @@ def density_graph(
             found.append((own, *(np.array(a) for a in zip(*of_side, strict=True))))
         return found
 
-    for _, found in each(points, add_up, progress, part=1, parts=3):
+    for _, found in each(points, add_up, progress, part=1, parts=sweeps):
         for own, s, q in found:
             sums[:, own] += s
             squares[:, own] += q

@@ -62,7 +62,7 @@ def tasks(s: Subject) -> Iterator[Task]:
 
 
 def _knn(s: Subject, column: str, y: np.ndarray, space: Space, with_each: bool, progress: Progress) -> Found:
-    parted = label_splits(_enough(y, s), s.splits, seed=s.seed, what="kNN accuracy")
+    parted = label_splits(known_twice(y), s.splits, seed=s.seed, what="kNN accuracy")
     votes = knn_votes(space.x, parted, s.ks, metric=space.metric, progress=progress)
     majority = np.mean([np.bincount(t).max() / len(t) for t in parted.test_labels()])
     scores = []
@@ -157,7 +157,7 @@ def _agreement(name: str, found: clusters.Agreement, column: str, space: Space) 
     if name == "hdbscan":
         detail += (
             f", min_samples {clusters.MIN_SAMPLES}, min_cluster_size {clusters.cluster_size(found.n)}, "
-            f"{found.noise:.1%} in none"
+            f"{100 * found.noise:.1f} % in none"
         )
         beside["noise"] = found.noise
     return [
@@ -188,7 +188,7 @@ def _silhouette(column: str, y: np.ndarray, space: Space, progress: Progress) ->
 
 
 def _linear(s: Subject, column: str, y: np.ndarray, space: Space, progress: Progress) -> Found:
-    found = linear_accuracy(space.x, _enough(y, s), s.splits, seed=s.seed, progress=progress)
+    found = linear_accuracy(space.x, known_twice(y), s.splits, seed=s.seed, progress=progress)
     note = "" if found.converged else "; the optimum was not reached"
     score = Score(
         metric="linear",
@@ -227,7 +227,7 @@ def _gcn(s: Subject, column: str, y: np.ndarray, space: Space, progress: Progres
     from augmap.evaluate.gcn import gcn_accuracy  # torch, and only when asked for
 
     unit = space.name == FEATURES
-    found = gcn_accuracy(space.x, _enough(y, s), s.splits, normalize=unit, seed=s.seed, progress=progress)
+    found = gcn_accuracy(space.x, known_twice(y), s.splits, normalize=unit, seed=s.seed, progress=progress)
     score = Score(
         metric="gcn",
         space=space.name,
@@ -264,11 +264,6 @@ def _superclass(
             )
         )
     return Found(scores=scores)
-
-
-def _enough(y: np.ndarray, s: Subject) -> np.ndarray:
-    """Leave out labels with one image, which no random split can both teach and ask for."""
-    return y if {"train", "test"} <= set(s.splits) else known_twice(y)
 
 
 def _parted(n_train: int, n_test: int, how: str) -> str:

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from augmap.evaluate.splits import label_splits, mean_and_sd
+from augmap.evaluate.splits import few_enough, label_splits, mean_and_sd
 from augmap.neighbors import Progress
 
 MAX_ITERATIONS = 1000
@@ -57,7 +57,7 @@ def linear_accuracy(
     Raises
     ------
     InputError
-        Fewer than two labels, or a label with a single image.
+        Fewer than two labels, a label with a single image, or more than ``MAX_LABELS``.
 
     Notes
     -----
@@ -65,6 +65,7 @@ def linear_accuracy(
     optimum unique, so that any solver that converges finds it; L-BFGS does so in a fraction of the time.
     """
     parted = label_splits(labels, splits, repeats=repeats, seed=seed, what="linear accuracy")
+    few_enough(len(parted.names), "linear accuracy")
     x = np.asarray(x, np.float32)[parted.rows]
     shares, converged = [], True
     for number, (train, test) in enumerate(parted.pairs):
@@ -74,6 +75,9 @@ def linear_accuracy(
         judge = LogisticRegression(max_iter=MAX_ITERATIONS)
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always", ConvergenceWarning)
+            warnings.filterwarnings(
+                "ignore", "The number of unique classes", UserWarning
+            )  # few images a label
             judge.fit(a, parted.codes[train])
         converged &= not any(issubclass(w.category, ConvergenceWarning) for w in said)
         shares.append(float((judge.predict(b) == parted.codes[test]).mean()))

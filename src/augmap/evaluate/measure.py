@@ -32,7 +32,8 @@ ON_REQUEST = ("gcn",)
 VIEWS = 2000
 """Images whose views are looked at: encoding them takes a network's time, and the mean is known to 0.01."""
 
-Bars = Callable[[str], Progress]
+Watch = Callable[[str, float, int], None]
+"""Told what is being measured, how many pieces of work are done (with a fraction), and how many there are."""
 
 
 def measure(
@@ -46,7 +47,7 @@ def measure(
     metrics: Sequence[str] | None = None,
     sample: int | None = None,
     seed: int = 0,
-    progress: Bars | None = None,
+    progress: Watch | None = None,
 ) -> Measures:
     """Measure a map, whoever made it.
 
@@ -70,7 +71,7 @@ def measure(
     seed : int
         Decides random splits, pairs, samples and starts.
     progress : callable, optional
-        Given a title, returns a function of (done, total).
+        Called with what is being measured, pieces of work done (a fraction counts), and their number.
 
     Returns
     -------
@@ -107,7 +108,7 @@ def measure_each(
     metrics: Sequence[str] | None = None,
     sample: int | None = None,
     seed: int = 0,
-    progress: Bars | None = None,
+    progress: Watch | None = None,
 ) -> tuple[Measures, dict[str, np.ndarray]]:
     """Measure a map as :func:`measure` does, and return what is known of each image beside it.
 
@@ -126,20 +127,19 @@ def measure_each(
     each: dict[str, np.ndarray] = {}
     failed: list[tuple[Task, str]] = []
     work = [*labelled.tasks(s), *unlabelled.tasks(s), *_agreement_tasks(s, encoder, augmentation)]
-    for task in work:
-        if not asked & set(task.metrics):
-            continue
+    work = [task for task in work if asked & set(task.metrics)]
+    for number, task in enumerate(work):
         began = time.perf_counter()
-        bar = progress(task.title) if progress else lambda done, total: None
-        bar(0, s.n)
+        show = partial(_show, progress, task.title, number, len(work))
+        show(0, 1)
         try:
-            found = task.work(bar)
+            found = task.work(show)
         except InputError as error:
             failed.append((task, str(error)))
             continue
         finally:
             seconds[task.group] = round(seconds.get(task.group, 0.0) + time.perf_counter() - began, 3)
-        bar(s.n, s.n)
+        show(1, 1)
         scores += [score for score in found.scores if score.metric in asked]
         for name, table in found.tables.items():
             tables.setdefault(name, {}).update(table)
@@ -164,6 +164,11 @@ def measure_each(
         "left_out": left_out,
     }
     return Measures(scores=scores, tables=tables, seconds=seconds, settings=settings), each
+
+
+def _show(progress: Watch | None, title: str, number: int, tasks: int, done: int, total: int) -> None:
+    if progress:
+        progress(title, number + done / max(total, 1), tasks)
 
 
 def _asked(metrics: Sequence[str] | None) -> set[str]:

@@ -21,7 +21,7 @@ class Density:
     """Relative local density at one temperature, with what it must be read against."""
 
     temperature: float
-    """In units of the mean distance: a neighbour counts e times less for each ``temperature`` that it is farther."""
+    """In units of the mean distance: farther by one temperature, a neighbour counts e times less."""
     rld: float
     """In [-1/2, 1 - 1/labels]."""
     ceiling: float
@@ -71,7 +71,7 @@ def relative_local_density(
     labels : (n,) array of str
         Images with ``""`` are left out.
     temperatures : sequence of float
-        In [1e-6, 1e6]. Small: do an image's nearest neighbours share its label? Near 1: is a label one region?
+        In [1e-6, 1e6]. Small: do the nearest neighbours share a label? Near 1: is a label one region?
     normalize : bool
         Scale rows to length 1 first, as the paper does. It changes the value: state it.
     dtype : {"float64", "float32"}, optional
@@ -98,7 +98,9 @@ def relative_local_density(
     _, x, names, codes = labelled(x, labels, "relative local density")
     order = np.argsort(codes, kind="stable")  # a label is a run of rows, and pairs of a label are rectangles
     codes = codes[order]
-    graph = density_graph(x[order], temperatures, normalize=normalize, dtype=dtype, progress=progress)
+    graph = density_graph(
+        x[order], temperatures, normalize=normalize, dtype=dtype, progress=progress, sweeps=3
+    )
     degrees, inside = _degrees(graph, codes, progress)
     n, sizes = len(x), np.bincount(codes)
     same = float((sizes * (sizes - 1.0)).sum()) / (n * (n - 1.0))
@@ -126,9 +128,11 @@ def relative_local_density(
 def ceiling(labels: int, temperature: float, copies: float = math.inf) -> float:
     r"""Return the RLD of labels that collapsed onto the corners of a simplex, ``copies`` images on each.
 
-    :math:`(s-1) / (s-1 + (k-1) s \rho) - 1/k` with :math:`\rho = e^{-2/(\tau (1 - p))}`, :math:`p = (s-1)/(ks-1)`;
-    :math:`1 - 1/k` for small temperatures, far less for large ones (10 labels: .406 at 1). It is the value of
-    that geometry, which is the best that classification asks for; for large temperatures it is no proven maximum.
+    .. math:: \frac{s-1}{s-1 + (k-1) s \rho} - \frac{1}{k}, \quad
+        \rho = e^{-2/(\tau (1 - p))}, \quad p = \frac{s-1}{ks-1}
+
+    It is :math:`1 - 1/k` for small temperatures, far less for large ones (10 labels: .406 at 1). The value of
+    that geometry, the best that a classifier asks for; for large temperatures it is no proven maximum.
     """
     k = labels
     if math.isinf(copies):

@@ -11,6 +11,8 @@ from sklearn.model_selection import StratifiedShuffleSplit
 
 from augmap.errors import InputError
 
+MAX_LABELS = 2000
+"""Of linear classifiers and k-means: 60,000 images then need 0.5 GB and minutes."""
 Pair = tuple[Int[np.ndarray, " a"], Int[np.ndarray, " b"]]
 
 
@@ -75,6 +77,12 @@ def label_splits(
     pairs = list(drawn.split(rows, codes))
     how = f"stratified, {repeats} random splits"
     return LabelSplits(rows=rows, names=names, codes=codes, pairs=pairs, how=how)
+
+
+def few_enough(labels: int, what: str) -> None:
+    """Refuse more labels than a metric can take whose time and memory grow with images times labels."""
+    if labels > MAX_LABELS:
+        raise InputError(f"{what} takes at most {MAX_LABELS:,} labels, got {labels:,}; give coarser ones")
 
 
 def known_twice(labels: np.ndarray) -> np.ndarray:

@@ -40,7 +40,7 @@ def _recall(s: Subject, space: Space, with_each: bool, progress: Progress) -> Fo
 
 def _trust(s: Subject, space: Space, progress: Progress) -> Found:
     trust.check_k(max(s.ks), s.n)
-    ranks = trust.neighbour_ranks(space.x, s.near(s.map), metric=space.metric, progress=progress)
+    ranks = trust.neighbour_ranks(space.floats, s.near(s.map), metric=space.metric, progress=progress)
     return _ranked(s, "trustworthiness", space, ranks)
 
 
@@ -69,7 +69,7 @@ def _score(s: Subject, metric: str, space: Space, k: int, each: np.ndarray, rand
 
 def _correlation(s: Subject, space: Space, progress: Progress) -> Found:
     value, pairs = distance_correlation(
-        s.positions, space.x, metric=space.metric, seed=s.seed, progress=progress
+        s.positions, space.floats, metric=space.metric, seed=s.seed, progress=progress
     )
     score = Score(
         metric="distance_correlation",

@@ -12,7 +12,7 @@ MOST = 8
 """Columns that fit on a page beside the names of the maps."""
 
 SHARES = (
-    *("knn", "linear", "gcn", "purity", "neighbor_recall", "recall", "agreement", "augmentation_agreement"),
+    *("knn", "linear", "gcn", "purity", "superclass", "neighbor_recall", "agreement"),
 )
 """Metrics that are shares of images or of neighbours: written in per cent."""
 

@@ -21,9 +21,11 @@ from augmap.report.aligned import Placed, place
 from augmap.report.columns import Column, columns
 from augmap.report.differences import Compared, differences
 from augmap.report.facts import Facts, facts_of
-from augmap.report.measured import Bars, K, check, measured, reason, stored
+from augmap.report.measured import K, check, measured, reason, stored
 from augmap.report.methods import Method, method_of
 from augmap.report.pictures import Picture, picture
+
+Progress = Callable[[str, float, int, str], None]
 
 MOST_NAMED = 40
 """Labels up to which names are written into the pictures."""
@@ -88,7 +90,7 @@ def compare(
     seed: int = 0,
     kind: Kind = "scatter",
     color_by: str = "label",
-    progress: Bars | None = None,
+    progress: Progress | None = None,
 ) -> Comparison:
     """Read maps, measure them, turn them onto one another and draw them.
 
@@ -101,7 +103,7 @@ def compare(
     color_by : str
         Label column that colours the pictures, where a map has it.
     progress : callable, optional
-        Given a title, returns a function of (done, total).
+        Called with what is done, how much of it, of how much in all, and with what it is busy.
 
     Raises
     ------
@@ -112,7 +114,7 @@ def compare(
         raise InputError(
             f"compare needs two maps or more, got {len(paths)}; for one there is augmap evaluate"
         )
-    bars = progress or (lambda title: lambda done, total: None)
+    tell = progress or (lambda title, done, total, note: None)
     check(metrics)
     names, maps, facts, methods = names_of(paths), [], [], []
     for path in paths:  # all of them before any is measured: a damaged one is found without a wait
@@ -124,8 +126,10 @@ def compare(
     by = _coloured(maps, color_by)
     measures = []
     for name, path in zip(names, paths, strict=True):
-        bar = partial(_titled, bars, name)
-        measures.append(measured(path, ImageMap.load(path), metrics=metrics, k=k, seed=seed, progress=bar))
+        watch = partial(_watch, tell, name)
+        measures.append(
+            measured(path, ImageMap.load(path), metrics=metrics, k=k, seed=seed, progress=watch)
+        )
     scores = [found.scores for found in measures]
     missing = [
         {key: reason(key, m, f.features, found) for key in {s.key for of_map in scores for s in of_map}}
@@ -138,11 +142,11 @@ def compare(
         ]
     )
     colours = label_colours(*(m.items.labels[by] for m in maps if by in m.items.labels))
-    drawing, drawn = bars("drawing"), []
+    drawn = []
     laid, reference = place(maps)
     for i, (m, at) in enumerate(zip(maps, laid, strict=True)):
         drawn.append(_drawn(m, at, kind, by, colours))
-        drawing(i + 1, len(maps))
+        tell("drawing", i + 1, len(maps), names[i])
     return Comparison(
         entries=[
             Entry(
@@ -185,8 +189,8 @@ def _stem(parts: Sequence[str], depth: int) -> str:
     return name.removesuffix(".map") or name
 
 
-def _titled(bars: Bars, name: str, title: str) -> Callable[[int, int], None]:
-    return bars(f"{name}: {title}")
+def _watch(tell: Progress, name: str, task: str, done: float, total: int) -> None:
+    tell(f"measuring {name}", done, total, task)
 
 
 def _coloured(maps: Sequence[ImageMap], asked: str) -> str | None:

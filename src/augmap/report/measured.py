@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from augmap import folder as disk
 from augmap.errors import DamagedMapError, InputError
-from augmap.evaluate.measure import METRICS, measure
+from augmap.evaluate.measure import METRICS, Watch, measure
 from augmap.evaluate.score import Measures
 from augmap.imagemap import ImageMap
 from augmap.report.columns import Key
 
 FILE = "metrics.json"
 K = 15
-Bars = Callable[[str], Callable[[int, int], None]]
 
 _TOGETHER = (
     ("kmeans_ari", "kmeans_ami"),
@@ -33,7 +32,7 @@ def measured(
     metrics: Sequence[str] | None = None,
     k: int = K,
     seed: int = 0,
-    progress: Bars | None = None,
+    progress: Watch | None = None,
 ) -> Measures:
     """Return what is measured of a map.
 
@@ -133,7 +132,7 @@ def _only(found: Measures, names: Sequence[str] | None) -> Measures:
     return Measures(scores=kept, tables=tables, seconds=found.seconds, settings=found.settings)
 
 
-def _each(m: ImageMap, names: Sequence[str], k: int, seed: int, progress: Bars | None) -> Measures:
+def _each(m: ImageMap, names: Sequence[str], k: int, seed: int, progress: Watch | None) -> Measures:
     """Measure what is asked for and possible, piece by piece: one that cannot be had stops no other."""
     scores, left_out = [], {}
     tables: dict[str, Any] = {}

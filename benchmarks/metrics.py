@@ -1,0 +1,211 @@
+"""Time and memory of every metric on a map, each in a process of its own.
+
+    python benchmarks/metrics.py MAP [--images IMAGES] [--metrics knn,rld] [--threads 2] [--output FILE.json]
+
+Each line is one metric with everything that it needs (its neighbours, its splits), for all label columns
+and spaces, as ``augmap evaluate MAP --metrics NAME`` runs it. Seconds are wall time and the processor's
+time, which other work on the machine does not change much; peak memory is that of the process beyond what
+it holds when the map is loaded. What is measured already is not measured again; ``--again`` starts over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+PAIRS = {"kmeans": "kmeans_ari,kmeans_ami", "hdbscan": "hdbscan_ari,hdbscan_ami"}
+"""Metrics that are two readings of one piece of work."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("map", help="folder of a map with features and labels")
+    parser.add_argument("--images", help="its images, for pixels and views")
+    parser.add_argument("--cache", help="folder of the pixel store")
+    parser.add_argument("--metrics", help="only these, by the names in docs/metrics.md; kmeans, hdbscan")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument(
+        "--timeout", type=float, default=3600, help="seconds after which a metric is given up"
+    )
+    parser.add_argument("--output", default=str(HERE / "results" / "metrics.json"))
+    parser.add_argument("--again", action="store_true", help="measure anew what has been measured")
+    parser.add_argument("--one", help=argparse.SUPPRESS)  # the process that measures
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(measured(options)))
+        return
+
+    from augmap.evaluate.measure import METRICS
+
+    output = Path(options.output)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    known = json.loads(output.read_text("utf-8")) if output.is_file() and not options.again else {}
+    results = known.get("metrics", {})
+    names = options.metrics.split(",") if options.metrics else list(dict.fromkeys(map(group, METRICS)))
+    for name in names:
+        if "seconds" not in results.get(name, {}):
+            results[name] = in_a_process(name, options)
+            record = {"map": about(options.map), "metrics": results, "machine": hardware(options.threads)}
+            output.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        print(line(name, results[name]), flush=True)
+
+
+def group(metric: str) -> str:
+    """Return what a metric is measured together with."""
+    return next((name for name, both in PAIRS.items() if metric in both.split(",")), metric)
+
+
+def in_a_process(name: str, options: argparse.Namespace) -> dict[str, object]:
+    """Measure one metric in a fresh process with a number of threads."""
+    command = [sys.executable, __file__, options.map, "--one", name]
+    for option in ("images", "cache"):
+        if value := getattr(options, option):
+            command += [f"--{option}", value]
+    threads = {
+        key: str(options.threads) for key in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    }
+    try:
+        done = subprocess.run(
+            command, env={**os.environ, **threads}, capture_output=True, text=True, timeout=options.timeout
+        )
+    except subprocess.TimeoutExpired:
+        return {"failed": f"not done after {options.timeout:.0f} s"}
+    if done.returncode:
+        return {"failed": (done.stderr.strip().splitlines() or ["?"])[-1]}
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def measured(options: argparse.Namespace) -> dict[str, object]:
+    """Measure one metric in this process."""
+    from augmap.cli.evaluate import map_pixels, map_views
+    from augmap.errors import InputError
+    from augmap.evaluate.measure import measure
+    from augmap.imagemap import ImageMap
+
+    m = ImageMap.load(options.map)
+    pixels, encoder, augmentation = None, None, None
+    if options.images and options.one in ("knn", "agreement"):
+        pixels, _ = map_pixels(m, options.images, options.cache and Path(options.cache))
+    if options.one == "agreement" and pixels is not None:
+        encoder, augmentation = map_views(m)
+    before, wall, cpu = reset_peak(), time.perf_counter(), time.process_time()
+    try:
+        found = measure(
+            m,
+            labels=with_groups(m.items.labels) if options.one == "superclass" else None,
+            pixels=pixels,
+            encoder=encoder,
+            augmentation=augmentation,
+            metrics=PAIRS.get(options.one, options.one).split(","),
+        )
+    except InputError as error:
+        return {"failed": str(error)}
+    return {
+        "seconds": round(time.perf_counter() - wall, 2),
+        "cpu_seconds": round(time.process_time() - cpu, 2),
+        "peak_bytes": peak() - before,
+        "spaces": list(dict.fromkeys(s.space for s in found.scores)),
+        "values": {" ".join(filter(None, s.key)): s.value for s in found.scores},
+    }
+
+
+def with_groups(columns: dict) -> dict:
+    """Return label columns with superclasses: made up, two labels each, where the map has none."""
+    import numpy as np
+
+    if len(columns) != 1:
+        return columns
+    ((name, y),) = columns.items()
+    codes = np.unique(y, return_inverse=True)[1]
+    return {name: y, "pairs_of_labels": np.where(y == "", "", (codes // 2).astype(str))}
+
+
+def reset_peak() -> int:
+    """Forget the highest memory so far, where the system can, and return what is held now."""
+    if Path("/proc/self/clear_refs").exists():
+        Path("/proc/self/clear_refs").write_text("5")
+        return resident("VmRSS")
+    return peak()
+
+
+def peak() -> int:
+    """Return the highest memory of this process in bytes."""
+    if Path("/proc/self/status").exists():
+        return resident("VmHWM")
+    unit = 1 if sys.platform == "darwin" else 1024
+    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def resident(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(text.split()[1]) for text in lines if text.startswith(name))
+
+
+def about(folder: str) -> dict[str, object]:
+    """Return which map was measured."""
+    record = json.loads((Path(folder) / "map.json").read_text("utf-8"))
+    info = record.get("info", {})
+    return {
+        "n": record["n"],
+        "dim": record["dim"],
+        "features": features(folder),
+        "method": info.get("method"),
+        "fingerprint": info.get("fingerprint"),
+    }
+
+
+def features(folder: str) -> int | None:
+    import numpy as np
+
+    path = Path(folder) / "features.npy"
+    return np.load(path, mmap_mode="r").shape[1] if path.is_file() else None
+
+
+def hardware(threads: int) -> dict[str, object]:
+    """Return what the figures depend on."""
+    import numpy
+    import scipy
+    import sklearn
+    import torch
+
+    git = ["git", "-C", str(HERE), "describe", "--always", "--dirty"]
+    processor = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        text = Path("/proc/cpuinfo").read_text()
+        names = [row.split(":")[1].strip() for row in text.splitlines() if row.startswith("model name")]
+        processor = names[0] if names else processor
+    return {
+        "commit": subprocess.run(git, capture_output=True, text=True).stdout.strip(),
+        "python": platform.python_version(),
+        "numpy": numpy.__version__,
+        "scipy": scipy.__version__,
+        "sklearn": sklearn.__version__,
+        "torch": torch.__version__,
+        "processor": processor,
+        "cores": os.cpu_count(),
+        "threads": threads,
+        "load": round(os.getloadavg()[0], 1),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
+    }
+
+
+def line(name: str, result: dict) -> str:
+    if "failed" in result:
+        return f"{name:22} {result['failed']}"
+    return (
+        f"{name:22} {result['seconds']:8.1f} s   {result['cpu_seconds']:8.1f} s of the processor   "
+        f"{result['peak_bytes'] / 1e6:8.0f} MB   {', '.join(result['spaces'])}"
+    )
+
+
+if __name__ == "__main__":
+    main()
