@@ -11,9 +11,7 @@ from augmap.evaluate.score import Score
 MOST = 8
 """Columns that fit on a page beside the names of the maps."""
 
-SHARES = (
-    *("knn", "linear", "gcn", "purity", "superclass", "neighbor_recall", "agreement"),
-)
+SHARES = (*("knn", "linear", "gcn", "purity", "superclass", "neighbor_recall", "agreement"),)
 """Metrics that are shares of images or of neighbours: written in per cent."""
 
 COUNTS = ("parameters", "linear_parameters", "clusters", "effective_neighbors")

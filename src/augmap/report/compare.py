@@ -127,9 +127,7 @@ def compare(
     measures = []
     for name, path in zip(names, paths, strict=True):
         watch = partial(_watch, tell, name)
-        measures.append(
-            measured(path, ImageMap.load(path), metrics=metrics, k=k, seed=seed, progress=watch)
-        )
+        measures.append(measured(path, ImageMap.load(path), metrics=metrics, k=k, seed=seed, progress=watch))
     scores = [found.scores for found in measures]
     missing = [
         {key: reason(key, m, f.features, found) for key in {s.key for of_map in scores for s in of_map}}
