@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -138,9 +139,11 @@ def _each(m: ImageMap, names: Sequence[str], k: int, seed: int, progress: Watch 
     tables: dict[str, Any] = {}
     seconds: dict[str, float] = {}
     settings: dict[str, Any] = {"n": m.n, "of": m.n, "ks": [k], "seed": seed}
-    for group in _groups(names):
+    groups = _groups(names)
+    for number, group in enumerate(groups):
+        watch = partial(_of_all, progress, number, len(groups)) if progress else None
         try:
-            found = measure(m, metrics=group, ks=(k,), seed=seed, progress=progress)
+            found = measure(m, metrics=group, ks=(k,), seed=seed, progress=watch)
         except InputError as error:
             left_out |= dict.fromkeys(group, str(error).partition(" cannot be measured: ")[2] or str(error))
             continue
@@ -154,6 +157,10 @@ def _each(m: ImageMap, names: Sequence[str], k: int, seed: int, progress: Watch 
     return Measures(
         scores=scores, tables=tables, seconds=seconds, settings={**settings, "left_out": left_out}
     )
+
+
+def _of_all(progress: Watch, number: int, groups: int, task: str, done: float, total: int) -> None:
+    progress(task, number + done / total, groups)
 
 
 def _groups(names: Sequence[str]) -> list[tuple[str, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from itertools import count
+from pathlib import PurePath
 from typing import Any
 
 import augmap
@@ -87,7 +88,8 @@ def _lead(c: Comparison) -> str:
     sizes = sorted({e.facts.n for e in c.entries})
     images = f"{sizes[0]:,}" if len(sizes) == 1 else f"{sizes[0]:,} to {sizes[-1]:,}"
     labels = f", {len(c.colours):,} labels" if c.colours else ", no labels"
-    sources = list(dict.fromkeys(e.facts.source for e in c.entries if e.facts.source))
+    # of a path only its end: where it lay on somebody's disk is nothing for a reader
+    sources = list(dict.fromkeys(PurePath(e.facts.source).name for e in c.entries if e.facts.source))
     of = f" ({text(', '.join(sources))})" if 0 < len(sources) <= 3 else ""
     return f"{len(c.entries)} maps of {images} images{labels}{of}."
 
@@ -176,8 +178,6 @@ def _settings(entries: Sequence[Entry], number: int) -> str:
         "time, min": of(lambda f: None if f.seconds is None else f.seconds / 60, "{:,.1f}"),
         "data": of(lambda f: f.fingerprint and f.fingerprint.split(":")[-1][:10]),
     }
-    for name in dict.fromkeys(k for f in facts for k in f.versions):
-        every[name] = of(lambda f, name=name: f.versions.get(name))
     shown = {k: v for k, v in every.items() if any(v) and (len(set(v)) > 1 or k in ("images", "time, min"))}
     same = [f"{k} {v[0]}" for k, v in every.items() if k not in shown and any(v)]
     rows = [
@@ -185,12 +185,23 @@ def _settings(entries: Sequence[Entry], number: int) -> str:
         for i, e in enumerate(entries)
     ]
     notes = [text("The same for all: " + ", ".join(same) + ".")] if same else []
+    notes.append(_versions(entries))
     notes.append(
         "Epochs: passes over the images, all stages. Data: beginning of the fingerprint of the images."
     )
     notes.append("–: not recorded, or the method has no such setting.")
     caption = f"<b>Table {number}.</b> How the maps were made."
-    return table(["", *map(text, shown)], rows, caption=caption, notes=notes)
+    return table(["", *map(text, shown)], rows, caption=caption, notes=[n for n in notes if n])
+
+
+def _versions(entries: Sequence[Entry]) -> str:
+    """What the maps were made with; of whom, where it is not the same for all."""
+    used: dict[str, list[str]] = {}
+    for e in entries:
+        for name, version in e.facts.versions.items():
+            used.setdefault(f"{name} {version}", []).append(e.name)
+    said = [what + ("" if len(who) == len(entries) else f" ({', '.join(who)})") for what, who in used.items()]
+    return text("Made with " + "; ".join(said) + ".") if said else ""
 
 
 def _by_label(c: Comparison, table_number: Number, figure_number: Number) -> str:
