@@ -12,14 +12,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
+from common import HERE, hardware, plain
 
 
 @dataclass(frozen=True)
@@ -115,35 +114,6 @@ def make(name: str, run: Run, data: Path, work: Path, results: Path) -> None:
         f"{name}: {seconds:.0f} s, 2-D kNN {result['knn_2d']['accuracy']:.1%}, "
         f"in h {result['knn_features_cosine']['accuracy']:.1%}, {usage.ru_maxrss / 2**20:.1f} GiB"
     )
-
-
-def plain(found: object) -> dict[str, object]:
-    """Return a dataclass as JSON types; what is not a number is None."""
-    return {k: None if v != v else v for k, v in asdict(found).items()}
-
-
-def hardware() -> dict[str, object]:
-    """Return what the figures depend on: commit, versions, processor, cores."""
-    import numpy
-    import torch
-
-    git = ["git", "-C", str(HERE), "describe", "--always", "--dirty"]
-    processor = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        processor = next(
-            (line.split(":")[1].strip() for line in lines if line.startswith("model name")), processor
-        )
-    return {
-        "commit": subprocess.run(git, capture_output=True, text=True).stdout.strip(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": numpy.__version__,
-        "processor": processor,
-        "cores": os.cpu_count(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "date": time.strftime("%Y-%m-%d"),
-    }
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from maps import hardware
+from common import hardware
 
 import augmap
 from augmap.config import Config, Stage
