@@ -14,6 +14,7 @@ from augmap.review.likeness import gradient_hash, likeness
 
 Progress = Callable[[int, int], None]
 Bars = Callable[[str], Progress]
+Neighbours = tuple[np.ndarray, np.ndarray]
 
 NEIGHBOURS = 20
 """Nearest pictures of each image that are looked at closely."""
@@ -93,7 +94,7 @@ def find_duplicates(
     grey: UInt8[np.ndarray, "n s s"] | None = None,
     *,
     digests: UInt8[np.ndarray, "n 16"] | None = None,
-    features: Float[np.ndarray, "n f"] | None = None,
+    in_features: Neighbours | None = None,
     splits: Sequence[str] = (),
     progress: Bars | None = None,
 ) -> Duplicates:
@@ -111,9 +112,10 @@ def find_duplicates(
         and features can tell.
     digests : uint8 array of shape (n, 16), optional
         Of the decoded pixels; equal rows are exact duplicates.
-    features : (n, f) float array, optional
-        Propose copies that do not lie in place: mirrored ones. A pair whose pixels do not confirm it counts
-        only where its distance is extreme.
+    in_features : ((n, k) int array, (n, k) float array), optional
+        The nearest images in the encoder's features and their cosine distances, by
+        :func:`augmap.neighbors.nearest`. They propose copies that do not lie in place: mirrored ones. A pair
+        whose pixels do not confirm it counts only where its distance is extreme.
     splits : sequence of n str, optional
     progress : callable
         Given a title, returns a function of (done, total).
@@ -123,7 +125,10 @@ def find_duplicates(
     Duplicates
     """
     start = progress or (lambda title: lambda done, total: None)
-    n = len(next((x for x in (grey, digests, features) if x is not None), ()))
+    sizes = [
+        len(x) for x in (grey, digests, None if in_features is None else in_features[0]) if x is not None
+    ]
+    n = max(sizes, default=0)
     origin = np.arange(n) if digests is None else _first_equal(digests)
     copies = np.flatnonzero(origin != np.arange(n))
     found = [pairs_of(origin[copies], copies, np.ones(len(copies)), EXACT)]
@@ -134,8 +139,8 @@ def find_duplicates(
         alike = likeness(grey, pairs.first, pairs.second, progress=start("duplicates: comparing"))
         found.append(pairs_of(pairs.first, pairs.second, alike, COPY).keep(alike >= thresholds["likeness"]))
         compared += len(pairs)
-    if n > 1 and features is not None:
-        extra, looked = _by_features(features, grey, thresholds, start)
+    if n > 1 and in_features is not None:
+        extra, looked = _by_features(in_features, grey, thresholds, start)
         found += extra
         compared += looked
     pairs = join(found)
@@ -184,11 +189,10 @@ def _by_hash(grey: np.ndarray, thresholds: dict[str, float], start: Bars) -> Pai
 
 
 def _by_features(
-    features: np.ndarray, grey: np.ndarray | None, thresholds: dict[str, float], start: Bars
+    in_features: Neighbours, grey: np.ndarray | None, thresholds: dict[str, float], start: Bars
 ) -> tuple[list[Pairs], int]:
     """Pairs that the encoder takes for the same, confirmed in place, mirrored, or too near to need it."""
-    k = min(NEIGHBOURS, len(features) - 1)
-    rows, distances = nearest(features, k, metric="cosine", progress=start("duplicates: features"))
+    rows, distances = in_features
     near = far_below(distances[:, 0], _PROPOSED)
     alone = far_below(distances[:, 0], _FEATURES_ALONE)
     thresholds |= {"features": near, "features_alone": alone}

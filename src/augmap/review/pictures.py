@@ -34,18 +34,18 @@ class Pictures:
         ``read(rows)`` returns uint8 (k, s, s, 3) for k row numbers.
     order : (n,) int array
         The order in which reading all of them is cheapest.
+    root : str, optional
+        The folder that the names are relative to, when the originals are files.
     pixels : uint8 array of shape (n, s, s, c), optional
         All of them as the map was made from them; None where only thumbnails are there.
     digests : uint8 array of shape (n, 16), optional
         Of ``pixels``: equal rows are equal images.
-    where : str
-        What they are, for the reader.
     """
 
     read: Callable[[np.ndarray], np.ndarray]
     order: Int[np.ndarray, " n"]
-    where: str
-    pixels: np.ndarray | None = None
+    root: str | None = None
+    pixels: Any = None
     digests: UInt8[np.ndarray, "n 16"] | None = None
 
 
@@ -112,13 +112,13 @@ def from_set(m: ImageMap, opened: ImageSet) -> Pictures:
         )
     every = np.array_equal(rows, np.arange(len(opened)))
     pixels = opened.pixels if every else _Rows(opened.pixels, rows)
-    return Pictures(lambda r: _rgb(np.asarray(pixels[r])), np.argsort(rows), "pixels", pixels, digests)
+    return Pictures(lambda r: _rgb(np.asarray(pixels[r])), np.argsort(rows), opened.root, pixels, digests)
 
 
 def from_pixels(pixels: UInt8[np.ndarray, "n s s c"]) -> Pictures:
     """Return the pictures of an array, one image a row."""
     return Pictures(
-        lambda r: _rgb(np.asarray(pixels[r])), np.arange(len(pixels)), "pixels", pixels, digest_rows(pixels)
+        lambda r: _rgb(np.asarray(pixels[r])), np.arange(len(pixels)), None, pixels, digest_rows(pixels)
     )
 
 
@@ -158,7 +158,7 @@ def _thumbnails(m: ImageMap, why: str) -> tuple[Pictures | None, str]:
     if m.thumbs is None:
         return None, f"no pictures: {why}; the map has no thumbnails"
     thumbs = m.thumbs
-    return Pictures(thumbs.images, np.argsort(thumbs.slots, kind="stable"), "thumbnails"), f"thumbnails: {why}"
+    return Pictures(thumbs.images, np.argsort(thumbs.slots, kind="stable")), f"thumbnails: {why}"
 
 
 def _rgb(pixels: np.ndarray) -> np.ndarray:

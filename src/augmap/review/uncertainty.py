@@ -78,7 +78,11 @@ def view_spread(
             images = torch.from_numpy(np.array(pixels[start:stop])).to(device).repeat_interleave(views, 0)
             # a generator for each image block: the views of a row do not depend on how the work is cut
             drawn = draw(
-                augmentation, len(images), generator(seed, "spread", start), image_size=size, channels=channels
+                augmentation,
+                len(images),
+                generator(seed, "spread", start),
+                image_size=size,
+                channels=channels,
             )
             z = encoder(apply(images, drawn.to(device), size)).float().cpu().numpy()
             radius[start:stop] = _radius(z.reshape(stop - start, views, -1).astype(np.float64))
