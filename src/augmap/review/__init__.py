@@ -1,1 +1,1 @@
-"""ImageMap -> items to look at: duplicates, outliers, label disagreements, uncertain images, islands, clusters."""
+"""ImageMap -> items to look at: duplicates, outliers, disagreements, uncertain images, islands, clusters."""

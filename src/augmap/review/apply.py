@@ -1,4 +1,4 @@
-"""Acting on a reviewed list: which files are meant, and moving them. Nothing is ever deleted or overwritten."""
+"""Acting on a reviewed list: which files are meant, and moving them. Nothing is deleted or overwritten."""
 
 from __future__ import annotations
 

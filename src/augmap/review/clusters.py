@@ -155,7 +155,7 @@ def _level(
         rows = np.flatnonzero(assignment == i)
         middle = _nearest_to_mean(positions[rows])
         typical = middle if features is None else _nearest_to_mean(_unit(features[rows]))
-        x, y = (positions[rows[middle]].tolist() + [0.0])[:2]
+        x, y = [*positions[rows[middle]].tolist(), 0.0][:2]
         regions.append(
             Region(
                 id=i,

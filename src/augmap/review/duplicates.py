@@ -221,7 +221,7 @@ def _same(grey: np.ndarray | None, thresholds: dict[str, float]) -> Same:
 
 
 def _group(rows: np.ndarray, pairs: Pairs, splits: np.ndarray, bound: float) -> Group:
-    """Order a group's members, and say how alike each is to which it resembles most, and how that is known."""
+    """Order a group's members; say how alike each is to the one it resembles most, and how that is known."""
     here = pairs.keep(np.isin(pairs.first, rows) & np.isin(pairs.second, rows))
     place = {row: k for k, row in enumerate(rows.tolist())}
     kinds = np.full(len(rows), FEATURES)

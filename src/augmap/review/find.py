@@ -197,7 +197,8 @@ def verdict(area: float | None) -> str:
     if area is None:
         return "Whether that predicts errors cannot be said: there are no labels, or no errors."
     does = "predicts" if area >= _PREDICTS else "does not predict"
-    return f"uncertainty {does} errors: AUROC {area:.2f} (spread against leave-one-out kNN errors on the map; 0.5 is chance)."
+    how = "spread against leave-one-out kNN errors on the map; 0.5 is chance"
+    return f"uncertainty {does} errors: AUROC {area:.2f} ({how})."
 
 
 class _Clock:

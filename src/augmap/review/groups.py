@@ -89,7 +89,7 @@ def grouped(pairs: Pairs, n: int, same: Same) -> list[Int[np.ndarray, " k"]]:
 
 
 def _components(pairs: Pairs, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows that are connected, component after component, its most typical row first; and that row for each."""
+    """Rows that are connected, component after component, the most typical first; and that one for each."""
     weights = coo_matrix((np.maximum(pairs.alike, 1e-6), (pairs.first, pairs.second)), (n, n)).tocsr()
     _, labels = connected_components(weights, directed=False)
     total = np.asarray(weights.sum(0)).ravel() + np.asarray(weights.sum(1)).ravel()

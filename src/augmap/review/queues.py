@@ -91,11 +91,11 @@ def duplicates_queue(m: ImageMap, found: Duplicates) -> Queue:
             reason = f"{about}; {how}; {len(group.rows)} images"
             reason += f", {_splits(group)}: leaks" if group.leaks else ""
             reason += f"; labels differ: {mixed}" if mixed else ""
-            score = 1.0 if kind == "exact" else float(alike)
+            caption = {"exact": "same pixels", "features": "features"}.get(kind, f"{alike:.2f}")
             entries.append(
                 Entry(
-                    row=int(row), rank=number, group=number, score=score, tag=kind, reason=reason,
-                    caption="same pixels" if kind == "exact" else "features" if kind == "features" else f"{alike:.2f}",
+                    row=int(row), rank=number, group=number, score=float(alike), tag=kind, reason=reason,
+                    caption=caption,
                 )
             )  # fmt: skip
     images = sum(len(g.rows) for g in found.groups)
@@ -126,8 +126,8 @@ def outliers_queue(m: ImageMap, found: Outliers, top: int, at_least: float = 3.0
         )  # fmt: skip
     total = len(rows) + beyond
     sentence = (
-        f"{_count(total, 'image')} of {m.n:,} with a score of {at_least:g} or more: far from everything in the "
-        "features (far), or in sparser surroundings than their neighbours on the map (between)."
+        f"{_count(total, 'image')} of {m.n:,} with a score of {at_least:g} or more: far from everything in "
+        "the features (far), or in sparser surroundings than their neighbours on the map (between)."
     )
     return Queue(name="outliers", entries=entries, found=sentence, beyond=beyond)
 
@@ -149,14 +149,14 @@ def disagreement_queue(m: ImageMap, found: Disagreement, top: int, spaces: str) 
     ]  # fmt: skip
     sentence = (
         f"{_count(len(rows) + beyond, 'image')} of {int((~np.isnan(found.score)).sum()):,} whose neighbours "
-        f"({spaces}) prefer one other label. Many are the map's mistakes, not the label's: look before you act."
+        f"({spaces}) prefer one other label. Many are the map's mistakes, not the label's: look first."
     )
     return Queue(name="disagreement", entries=entries, found=sentence, beyond=beyond)
 
 
 def uncertain_queue(m: ImageMap, spread: np.ndarray, top: int, verdict: str) -> Queue:
     """Images whose augmented views scatter most, beside the spacing of their surroundings."""
-    rows, beyond = _top(spread, spread > np.median(spread), top)
+    rows, _ = _top(spread, spread > np.median(spread), top)
     entries = [
         Entry(
             row=row, rank=rank, score=float(spread[row]), tag="spread",
@@ -191,8 +191,8 @@ def islands_queue(m: ImageMap, found: list[Island], top: int) -> Queue:
         ]  # fmt: skip
     images = sum(len(i.rows) for i in found)
     sentence = (
-        f"{_count(len(found), 'island')} with {images:,} images: small clusters with a gap of at least 5 times "
-        "the distance between their own images."
+        f"{_count(len(found), 'island')} with {images:,} images: small clusters with a gap of at least 5 "
+        "times the distance between their own images."
     )
     return Queue(
         name="islands", entries=entries, titles=titles, found=sentence, beyond=max(0, len(found) - top)
@@ -205,8 +205,8 @@ def clusters_queue(m: ImageMap, levels: Sequence[Level]) -> Queue:
     for number, level in enumerate(levels, start=1):
         inside = int((level.assignment >= 0).sum())
         titles[number] = (
-            f"{level.name}: {_count(len(level.regions), 'region')} of at least {level.min_cluster_size} images, "
-            f"{inside / max(m.n, 1):.0%} of all images"
+            f"{level.name}: {_count(len(level.regions), 'region')} of at least {level.min_cluster_size} "
+            f"images, {inside / max(m.n, 1):.0%} of all images"
         )
         for region in level.regions:
             mostly = f"{region.label} {region.share:.0%}" if region.label is not None else ""

@@ -1,4 +1,4 @@
-"""Uncertain images: augmented views of one image that land apart on the map. The one part that needs torch."""
+"""Uncertain images: augmented views of one image that land apart on the map. This part needs torch."""
 
 from __future__ import annotations
 
@@ -76,7 +76,6 @@ def view_spread(
         for start in range(0, n, per_batch):
             stop = min(start + per_batch, n)
             images = torch.from_numpy(np.array(pixels[start:stop])).to(device).repeat_interleave(views, 0)
-            # a generator for each image block: the views of a row do not depend on how the work is cut
             drawn = draw(
                 augmentation,
                 len(images),
@@ -103,7 +102,7 @@ def cannot_spread(m: ImageMap) -> str:
 
 
 def auroc(scores: Float[np.ndarray, " n"], positive: np.ndarray) -> float | None:
-    """Return the probability that a positive scores above a negative, ties counting half; None without both."""
+    """Return the probability that a positive scores above a negative (a tie is a half); None without both."""
     from scipy.stats import rankdata
 
     positive = np.asarray(positive, dtype=bool)
