@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -49,16 +49,18 @@ def review(
     from augmap.cli.progress import Progress
     from augmap.review.find import find
     from augmap.review.pictures import open_pictures
-    from augmap.review.uncertainty import cannot_spread
+    from augmap.review.uncertainty import cannot_spread, spread_of
 
     with Progress() as progress:
         pictures, seen = open_pictures(m, images, cache=cache, progress=progress.counter("reading images"))
-        computes = "cpu"
-        if views and not cannot_spread(m) and pictures is not None and pictures.pixels is not None:
+        spread: Any = "not asked for (--views 0)"
+        if views:
+            spread = cannot_spread(m)
+        if not spread:
             from augmap.method.launch import pick_device
 
-            computes = pick_device(device)
-        found = find(m, pictures, top=top, views=views, seed=seed, device=computes, progress=progress.counter)
+            spread = spread_of(m, views=views, seed=seed, device=pick_device(device))
+        found = find(m, pictures, spread=spread, top=top, progress=progress.counter)
         sheets = write_review(
             output,
             m,

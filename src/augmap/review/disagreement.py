@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.stats import rankdata
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +72,16 @@ def disagreement(
         agreed=known & there & np.all([share.argmax(1) == best for share in shares], axis=0),
         wrong_on_map=np.where(known, (shares[0].argmax(1) != codes).astype(np.float64), np.nan),
     )
+
+
+def auroc(scores: Float[np.ndarray, " n"], positive: np.ndarray) -> float | None:
+    """Return the probability that a positive scores above a negative (a tie is a half); None without both."""
+    positive = np.asarray(positive, dtype=bool)
+    some, others = int(positive.sum()), int((~positive).sum())
+    if not some or not others:
+        return None
+    ranks = rankdata(scores)
+    return float((ranks[positive].sum() - some * (some + 1) / 2) / (some * others))
 
 
 def _shares(votes: np.ndarray, known: np.ndarray, labels: int) -> Float[np.ndarray, "n labels"]:

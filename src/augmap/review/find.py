@@ -12,7 +12,7 @@ import numpy as np
 from augmap.imagemap import ImageMap
 from augmap.neighbors import nearest
 from augmap.review.clusters import find_clusters, to_json
-from augmap.review.disagreement import disagreement
+from augmap.review.disagreement import auroc, disagreement
 from augmap.review.duplicates import NEIGHBOURS, Duplicates, find_duplicates
 from augmap.review.islands import Island, find_islands
 from augmap.review.outliers import K, outliers
@@ -26,9 +26,11 @@ from augmap.review.queues import (
     outliers_queue,
     uncertain_queue,
 )
-from augmap.review.uncertainty import VIEWS, auroc, cannot_spread, view_spread
 
-Bars = Callable[[str], Callable[[int, int], None]]
+Progress = Callable[[int, int], None]
+Bars = Callable[[str], Progress]
+Spread = Callable[[Any, np.ndarray, Progress], np.ndarray]
+"""Of pixels (n, s, s, c) and local spacing (n,): how far views of each image scatter, (n,)."""
 
 TOP = 100
 """Images in a queue that has no groups, and islands."""
@@ -69,10 +71,8 @@ def find(
     m: ImageMap,
     pictures: Pictures | None = None,
     *,
+    spread: Spread | str = "not asked for",
     top: int = TOP,
-    views: int = VIEWS,
-    seed: int = 0,
-    device: str = "cpu",
     progress: Bars | None = None,
 ) -> Found:
     """Look for duplicates, outliers, label disagreements, uncertain images, islands and clusters.
@@ -86,14 +86,11 @@ def find(
         Whoever made it. Without features only the map and the pictures speak.
     pictures : Pictures, optional
         See :func:`augmap.review.pictures.open_pictures`.
+    spread : callable or str
+        How far augmented views of each image scatter: :func:`augmap.review.uncertainty.spread_of` makes it
+        of the map's encoder. It is handed in, so that nothing here needs torch. A str says why there is none.
     top : int
         Images in each queue without groups, and islands.
-    views : int
-        Augmented views an image for the uncertain ones; 0 leaves them out.
-    seed : int
-        Of the views.
-    device : str
-        Where the encoder computes.
     progress : callable
         Given a title, returns a function of (done, total).
     """
@@ -146,31 +143,26 @@ def find(
     clock("disagreement")
 
     quality: float | None = None
-    why = cannot_spread(m) or ("not asked for (--views 0)" if not views else "")
-    if not why and (pictures is None or pictures.pixels is None):
-        why = "the images cannot be opened, and thumbnails are not what the encoder was trained on"
-    if why:
-        absent["uncertain"] = why
+    if isinstance(spread, str):
+        absent["uncertain"] = spread
+    elif pictures is None or pictures.pixels is None:
+        absent["uncertain"] = "the images cannot be opened, and thumbnails are not what the encoder takes"
     else:
-        assert pictures is not None
-        assert pictures.pixels is not None
-        spread = view_spread(
-            m, pictures.pixels, distances.mean(1, dtype=np.float64), views=views, seed=seed, device=device,
-            progress=start("augmented views"),
-        )  # fmt: skip
-        scores["spread"] = spread
+        scattered = spread(pictures.pixels, distances.mean(1, dtype=np.float64), start("augmented views"))
+        scores["spread"] = scattered
         if votes is not None:
             known = ~np.isnan(votes.wrong_on_map)
-            quality = auroc(spread[known], votes.wrong_on_map[known] == 1)
-        queues.append(uncertain_queue(m, spread, top, verdict(quality)))
+            quality = auroc(scattered[known], votes.wrong_on_map[known] == 1)
+        queues.append(uncertain_queue(m, scattered, top, verdict(quality)))
     clock("uncertain")
 
+    islands: list[Island] = []
     if m.dim > 3:
         absent["islands"] = f"a map of {m.dim} dimensions; they are looked for in up to 3"
     else:
-        found_islands = find_islands(m.positions, distances[:, min(2, k - 1)])
-        scores["island"] = _numbered(m.n, [i.rows for i in found_islands])
-        queues.append(islands_queue(m, found_islands, top))
+        islands = find_islands(m.positions, distances[:, min(2, k - 1)])
+        scores["island"] = _numbered(m.n, [i.rows for i in islands])
+        queues.append(islands_queue(m, islands, top))
     clock("islands")
     splits = np.array(m.splits) if any(m.splits) else None
     levels = find_clusters(
@@ -188,7 +180,7 @@ def find(
         absent=absent,
         facts={**_facts(found, seconds), "auroc_spread": quality},
         duplicates=found,
-        islands=[] if m.dim > 3 else found_islands,
+        islands=islands,
     )
 
 

@@ -69,6 +69,6 @@ Open `review.csv` in a spreadsheet and write `drop` into the column `decision` o
     augmap apply review.csv --move-to trash/   # moves them there; never deletes, and writes down what it did
     augmap fit IMAGES -o MAP --exclude review.csv
 
-The scores of all images are columns of `items.csv` in the map; `augmap plot MAP -o FILE --color-by outlier` shows
-one.
+The scores of all images are columns of `items.csv` in the map; `augmap plot MAP -o FILE --color-by outlier`
+shows one.
 """

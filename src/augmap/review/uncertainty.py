@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -17,9 +19,24 @@ VIEWS = 8
 _BATCH = 512
 
 
+def spread_of(
+    m: ImageMap, *, views: int = VIEWS, seed: int = 0, device: str = "cpu"
+) -> Callable[[Any, np.ndarray, Progress], np.ndarray] | str:
+    """Return :func:`view_spread` of this map's encoder for :func:`augmap.review.find.find`, or why not."""
+    if why_not := cannot_spread(m):
+        return why_not
+    if views < 3:
+        raise InputError(f"views must be at least 3 to have a spread, got {views}")
+
+    def spread(pixels: Any, spacing: np.ndarray, progress: Progress) -> np.ndarray:
+        return view_spread(m, pixels, spacing, views=views, seed=seed, device=device, progress=progress)
+
+    return spread
+
+
 def view_spread(
     m: ImageMap,
-    pixels: np.ndarray,
+    pixels: Any,
     spacing: Float[np.ndarray, " n"],
     *,
     views: int = VIEWS,
@@ -55,7 +72,7 @@ def view_spread(
     """
     import torch
 
-    from augmap.method.augment import AUGMENTATIONS, Augmentation, apply, draw
+    from augmap.method.augment import AUGMENTATIONS, apply, draw
     from augmap.method.seeds import generator
     from augmap.method.weights import from_weights
 
@@ -66,8 +83,7 @@ def view_spread(
         raise InputError(why_not)
     assert m.weights is not None
     assert m.config is not None
-    known = {**{f: getattr(AUGMENTATIONS[m.config.augment], f) for f in Augmentation.__dataclass_fields__}}
-    augmentation = Augmentation(**{**known, **m.config.augmentation})
+    augmentation = dataclasses.replace(AUGMENTATIONS[m.config.augment], **m.config.augmentation)
     encoder = from_weights(m.weights).to(device)
     n, size, _, channels = pixels.shape
     radius = np.empty(n)
@@ -99,18 +115,6 @@ def cannot_spread(m: ImageMap) -> str:
     if m.config.augment == "custom":
         return "the map was made with an augmentation of your own"
     return ""
-
-
-def auroc(scores: Float[np.ndarray, " n"], positive: np.ndarray) -> float | None:
-    """Return the probability that a positive scores above a negative (a tie is a half); None without both."""
-    from scipy.stats import rankdata
-
-    positive = np.asarray(positive, dtype=bool)
-    some, others = int(positive.sum()), int((~positive).sum())
-    if not some or not others:
-        return None
-    ranks = rankdata(scores)
-    return float((ranks[positive].sum() - some * (some + 1) / 2) / (some * others))
 
 
 def _radius(z: Float[np.ndarray, "b v d"]) -> Float[np.ndarray, " b"]:
