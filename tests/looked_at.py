@@ -1,4 +1,4 @@
-"""Pictures and maps for the tests of review: textures that are nothing like each other, and copies of some."""
+"""Pictures and maps for the tests of review: textures that are unlike each other, and copies of some."""
 
 from __future__ import annotations
 

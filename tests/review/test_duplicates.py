@@ -15,7 +15,7 @@ N = 300
 
 @pytest.fixture(scope="module")
 def planted() -> tuple[np.ndarray, dict[str, list[int]]]:
-    """300 textures, the last ones copies: exact, brighter, recompressed, cut, mirrored, and 12 of one picture."""
+    """300 textures, some copies: exact, brighter, recompressed, cut, mirrored, and 12 of one picture."""
     pixels = textures(N)
     pixels[290] = pixels[0]
     pixels[291] = brighter(pixels[1])
@@ -49,7 +49,7 @@ def test_strangers_alone_give_nothing():
 
 
 def test_the_features_propose_mirrored_copies(planted):
-    pixels, groups = planted
+    pixels, _ = planted
     rng = np.random.default_rng(0)
     features = rng.normal(size=(N, 16)).astype(np.float32)
     features[294] = features[4] + 1e-3  # an encoder that takes no notice of flips

@@ -88,7 +88,7 @@ def test_other_images_are_refused(folder, tmp_path):
     m = map_from(folder)
     (tmp_path / "other").mkdir()
     Image.fromarray(textures(1, size=16)[0]).save(tmp_path / "other" / "x.png")
-    with pytest.raises(InputError, match="12 of the map's 12 images are not there, first 'a/00.png'"):
+    with pytest.raises(InputError, match=r"12 of the map's 12 images are not there, first 'a/00\.png'"):
         open_pictures(m, str(tmp_path / "other"))
     with pytest.raises(InputError, match="no such file or folder"):
         open_pictures(m, str(tmp_path / "nowhere"))
