@@ -12,6 +12,8 @@ made again; labels choose nothing, they count.
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import io
 import json
 import resource
 import time
@@ -21,6 +23,7 @@ from typing import Any
 
 import numpy as np
 from maps import hardware
+from PIL import Image
 from sklearn.decomposition import PCA
 
 import augmap
@@ -31,6 +34,7 @@ from augmap.neighbors import nearest
 from augmap.review import likeness as likenesses
 from augmap.review.find import Found, find
 from augmap.review.pictures import Pictures, open_pictures, small_grey
+from augmap.review.sheets import draw_sheets
 from augmap.review.uncertainty import spread_of
 from augmap.review.write import write_review
 from augmap.thumbs import make_thumbs
@@ -47,8 +51,11 @@ def main() -> None:
     parser.add_argument("--cifar10", type=Path, help="a trained map of CIFAR-10")
     parser.add_argument("--images", help="its images, if they are not where the map says")
     parser.add_argument("--fashion-mnist", help="its images")
+    parser.add_argument("--limit", type=int, help="of Fashion-MNIST, the first N images of each split")
     parser.add_argument("--cache", type=Path)
     parser.add_argument("--sheets", type=Path, required=True, help="where the reviews are written")
+    parser.add_argument("--views", type=int, default=8, help="augmented views an image; 0 leaves them out")
+    parser.add_argument("--picture", type=Path, help="write the sheet of the docs there")
     parser.add_argument("--results", type=Path, default=RESULTS / "review.json")
     given = parser.parse_args()
     done: dict[str, Any] = json.loads(given.results.read_text()) if given.results.exists() else {}
@@ -61,25 +68,33 @@ def main() -> None:
         m = augmap.load(given.cifar10)
         pictures, seen = open_pictures(m, given.images, cache=given.cache)
         assert pictures is not None
-        keep("cifar10", looked_at(m, pictures, seen, given.sheets / "cifar10", spread=spread_of(m)))
+        spread = spread_of(m, views=given.views) if given.views else "not asked for"
+        keep("cifar10", looked_at(m, pictures, seen, given.sheets / "cifar10", spread, given.picture))
     if given.cifar10 and "cifar10 pairs" not in done:
         m = ImageMap.load(given.cifar10)
         pictures, _ = open_pictures(m, given.images, cache=given.cache)
         assert pictures is not None
         keep("cifar10 pairs", pairs_of_two_classes(m, pictures))
     if given.fashion_mnist and "fashion-mnist" not in done:
-        m, pictures = pixel_map(given.fashion_mnist, given.cache)
+        m, pictures = pixel_map(given.fashion_mnist, given.cache, given.limit)
         keep("fashion-mnist", looked_at(m, pictures, "pixels", given.sheets / "fashion-mnist"))
 
 
 def looked_at(
-    m: ImageMap, pictures: Pictures, seen: str, sheets: Path, spread: Any = "not asked for"
+    m: ImageMap,
+    pictures: Pictures,
+    seen: str,
+    sheets: Path,
+    spread: Any = "not asked for",
+    picture: Path | None = None,
 ) -> dict[str, Any]:
     """Review a map; return what was found, in numbers."""
     began = time.monotonic()
     found = find(m, pictures, spread=spread)
     write_review(sheets, m, found, pictures, seen=seen)
     seconds = time.monotonic() - began
+    if picture is not None:
+        draw_first(m, found, pictures, picture)
     groups = found.duplicates.groups
     leaking = [g for g in groups if g.leaks]
     return {
@@ -102,6 +117,21 @@ def looked_at(
         ],
         **_cars(m, found),
     }
+
+
+def draw_first(
+    m: ImageMap, found: Found, pictures: Pictures, path: Path, groups: int = 8, most: int = 10
+) -> None:
+    """Draw a few copies of the first groups, small enough for a page of the docs."""
+    queue = next(q for q in found.queues if q.name == "duplicates")
+    entries, counted = [], Counter()
+    for entry in queue.entries:
+        counted[entry.group] += 1
+        if entry.group <= groups and counted[entry.group] <= most:
+            entries.append(entry)
+    drawn = draw_sheets(m, dataclasses.replace(queue, entries=entries), pictures.read)
+    (page,) = drawn.files.values()
+    Image.open(io.BytesIO(page)).quantize(128).save(path, optimize=True)
 
 
 def pairs_of_two_classes(m: ImageMap, pictures: Pictures) -> dict[str, Any]:
@@ -128,9 +158,14 @@ def _differ(labels: np.ndarray, others: np.ndarray, alike: np.ndarray) -> dict[s
     return {str(k): round(float((labels != others)[order[:k]].mean()), 4) for k in PAIRS if k <= len(order)}
 
 
-def pixel_map(images: str, cache: Path | None) -> tuple[ImageMap, Pictures]:
+def pixel_map(images: str, cache: Path | None, limit: int | None) -> tuple[ImageMap, Pictures]:
     """A map without training: principal components of the pixels."""
     opened = open_images(images, cache=cache)
+    if limit is not None:
+        splits = np.array(opened.splits)
+        opened = opened.subset(
+            np.concatenate([np.flatnonzero(splits == s)[:limit] for s in np.unique(splits)])
+        )
     flat = np.asarray(opened.pixels, np.float32).reshape(len(opened), -1) / 255
     parts = PCA(50, random_state=0).fit_transform(flat).astype(np.float32)
     m = ImageMap(

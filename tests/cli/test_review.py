@@ -107,4 +107,10 @@ def test_nothing_decided(made, tmp_path, capsys):
     assert capsys.readouterr().out == ""
     assert run(["apply", str(table), "--move-to", str(tmp_path / "t"), "--images", str(made / "photos")]) == 0
     assert "no row has the decision drop; nothing to do" in capsys.readouterr().out
+    assert run(["apply", str(table), "--move-to", str(tmp_path / "t")]) == 0
+    assert not (tmp_path / "t").exists()
+    table.write_text("name,decision\ngone.png,drop\n")
+    capsys.readouterr()
+    assert run(["apply", str(table), "--move-to", str(tmp_path / "t"), "--images", str(made / "photos")]) == 2
+    assert "none of the 1 files to move is there, first 'gone.png'" in capsys.readouterr().err
     assert not (tmp_path / "t").exists()

@@ -65,7 +65,7 @@ def test_the_summary_links_what_is_there(reviewed):
     links = re.findall(r"\]\((.+?)\)", text)
     assert links
     assert all((home / "review" / link).is_file() for link in links)
-    assert "1 group of copies, 2 images; 1 groups lie across splits" not in text
+    assert "1 group of copies, 2 images; across splits 1 group, with 1 image outside train" in text
     assert "**Uncertain images**: not looked for; not asked for." in text
     assert "augmap apply review.csv --list" in text
 

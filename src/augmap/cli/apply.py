@@ -55,6 +55,9 @@ def apply(
         sys.stdout.buffer.flush()
         return
     assert move_to is not None
+    if not planned.names:
+        print(f"{table}: no row has the decision drop; nothing to do")
+        return
     steps = check(planned, move_to)
     waiting = [source for _, source, _ in steps if source.exists()]
     if waiting:
@@ -63,13 +66,10 @@ def apply(
     from augmap.cli.progress import Progress
 
     with Progress() as progress:
-        done = move(steps, move_to, progress=progress.counter("moving", unit="file")) if steps else None
-    if done is None:
-        print(f"{table}: no row has the decision drop; nothing to do")
-        return
+        done = move(steps, move_to, progress=progress.counter("moving", unit="file"))
     if done.now:
         print(f"{move_to}: {count(len(done.now), 'file')} moved; {LOG} says what came from where")
-    else:
+    elif not done.missing:
         print("nothing to move: everything that was decided has been done")
     if done.before:
         print(f"{count(len(done.before), 'file')} had been moved before")

@@ -124,8 +124,8 @@ def check(planned: Plan, target: Path) -> list[tuple[str, Path, Path]]:
     Raises
     ------
     InputError
-        The images are no files in a folder, the target lies in that folder, a path leads out of it through
-        a link, or something else is in the way.
+        The images are no files in a folder, or none of them is there, the target lies in that folder, a path
+        leads out of it through a link, or something else is in the way.
     """
     if planned.root is None:
         raise InputError(
@@ -156,6 +156,11 @@ def check(planned: Plan, target: Path) -> list[tuple[str, Path, Path]]:
         if os.path.lexists(goal) and source.exists() and not _same(source, goal):
             raise InputError(f"{goal}: exists already and is another file; choose another folder")
         steps.append((name, source, goal))
+    if steps and not any(os.path.lexists(source) or os.path.lexists(goal) for _, source, goal in steps):
+        raise InputError(
+            f"{planned.root}: none of the {len(steps)} files to move is there, first {steps[0][0]!r}; "
+            "say with --images where they are now"
+        )
     return steps
 
 

@@ -103,7 +103,9 @@ def duplicates_queue(m: ImageMap, found: Duplicates) -> Queue:
     sentence = f"{_count(len(found.groups), 'group')} of copies, {images:,} images"
     if leaks:
         held_out = sum(n for g in leaks for s, n in g.splits.items() if s != "train")
-        sentence += f"; {len(leaks):,} groups lie across splits, with {held_out:,} images outside train"
+        sentence += (
+            f"; across splits {_count(len(leaks), 'group')}, with {_count(held_out, 'image')} outside train"
+        )
     sentence += f"; {_count(len(_exact(found)), 'group')} with equal pixels. " + _bounds(found)
     return Queue(name="duplicates", entries=entries, titles=titles, found=sentence)
 

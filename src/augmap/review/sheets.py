@@ -23,7 +23,7 @@ COLUMNS = 12
 GROUP_MOST = 24
 """Pictures of a group that are drawn; the line above it says how many there are."""
 PAGE_HEIGHT = 3200
-PAGES = 6
+PAGES = 10
 """Of a queue at most; ``review.csv`` has everything."""
 _GAP, _LINE, _TITLE = 6, 13, 24
 _PAPER, _INK, _FAINT = (255, 255, 255), (20, 20, 20), (110, 110, 110)
@@ -88,11 +88,9 @@ def _bands(queue: Queue) -> list[_Band]:
     for group, members in groupby(queue.entries, key=lambda e: e.group):
         entries = list(members)
         title = queue.titles.get(group, "") if group is not None else ""
-        # a queue of regions is shown whole, however many there are
-        most = GROUP_MOST if queue.name != "clusters" else 10 * GROUP_MOST
-        if len(entries) > most:
-            title += f"; the first {most} are shown"
-            entries = entries[:most]
+        if group is not None and queue.name != "clusters" and len(entries) > GROUP_MOST:
+            title += f"; {GROUP_MOST} are shown"
+            entries = entries[:GROUP_MOST]
         for start in range(0, len(entries), COLUMNS):
             bands.append(_Band(title if start == 0 else "", entries[start : start + COLUMNS]))
     return bands
