@@ -32,7 +32,7 @@ from augmap.errors import AugmapError, InputError, Interrupted
 
 COMMANDS = (
     *("demo", "fit", "embed", "plot"),
-    *("evaluate", "baseline", "compare"),
+    *("evaluate", "baseline", "compare", "review", "apply"),
     *("info", "augmentations", "cache"),
 )
 """In the order of ``augmap --help``: the way a newcomer goes."""

@@ -1,0 +1,1 @@
+"""ImageMap -> items to look at: duplicates, outliers, disagreements, uncertain images, islands, clusters."""
