@@ -5,8 +5,8 @@
 
 runs ``augmap review`` on a copy of the map (a review that is there already is not made again) and writes the
 counts to ``experiments/results/review.json``: each queue, groups across splits, the groups of automobiles
-with their test images, and the area under the ROC curve of the spread of views. With ``--images`` instead
-of a map, the map is two principal components of the pixels, and the features are fifty: nothing is trained.
+with their test images, and the area under the ROC curve of the spread of views. With ``--images`` instead of
+a map, the map is two principal components of the pixels, and the features are fifty: nothing is trained.
 Labels choose nothing, they count.
 """
 
