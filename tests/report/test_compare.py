@@ -11,7 +11,8 @@ import pytest
 
 from augmap.errors import DamagedMapError, InputError
 from augmap.folder import json_bytes
-from augmap.report.compare import compare, names_of
+from augmap.report.compare import aside, compare, names_of
+from augmap.report.methods import method_of
 from compared import KINDS, a_map
 
 QUICKLY = {"metrics": ["knn", "neighbor_recall"], "k": 5}
@@ -130,3 +131,19 @@ wrong = {{"torch", "matplotlib.pyplot"}} & set(sys.modules)
 assert not wrong, wrong"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_more_dimensions_and_seen_labels_are_no_rivals():
+    maps = [a_map(), a_map(dim=5), a_map(method="supervised")]
+    methods = [method_of(m) for m in maps]
+
+    def of_column(space, column):
+        return [aside(maps, methods, i, ("knn", space, column, "")) for i in range(len(maps))]
+
+    assert of_column("map", "label") == ["", "5-D", "saw labels"]
+    assert of_column("features", "label") == ["", "", "saw labels"]
+    assert of_column("map against features", None) == ["", "5-D", ""]
+    alike = maps[1:2] * 2
+    assert aside(alike, methods[1:2] * 2, 0, ("knn", "map", "label", "")) == ""  # all of them 5-D
+    seen = maps[2:] * 2
+    assert aside(seen, methods[2:] * 2, 0, ("knn", "map", "label", "")) == ""
