@@ -12,7 +12,7 @@ from runs import run as run_small
 
 from augmap.config import Stage
 from augmap.errors import InputError
-from augmap.method import probe, run, train
+from augmap.method import graphs, probe, run, train
 from augmap.method.plan import LATE, MARGIN, Planner
 
 STAGES = [
@@ -218,3 +218,12 @@ def test_a_real_budget(tmp_path):
     assert [p["stage"] for p in plans] == [s.name for s in made.config.stages]
     assert all(s.steps for s in made.config.stages)
     assert (tmp_path / "m.map" / "map.json").is_file()
+
+
+def test_a_graph_that_takes_longer_than_the_budget_is_refused_before_it_is_made(monkeypatch):
+    stage = Stage(name="map", share=1.0, edges="pixels")
+    monkeypatch.setattr(run, "graph_seconds", lambda *a: 700.0)
+    monkeypatch.setattr(graphs, "nearest", None)
+    says = "of 600 s is too short: the neighbour graph of stage 'map' alone takes about 700"
+    with pytest.raises(InputError, match=says):
+        run_small(small_config(stage, budget=600.0))

@@ -105,3 +105,13 @@ def test_the_shortest_of_three_times_counts(monkeypatch):
     ticks = iter([0.0, 5.0, 10.0, 12.0, 20.0, 27.0])
     monkeypatch.setattr(probe.time, "perf_counter", lambda: next(ticks))
     assert probe._timed(lambda: None) == 2
+
+
+@pytest.mark.parametrize(("affinity", "weighing"), [("even", 0.0), ("fuzzy", 0.25 * 8)])
+def test_a_graph_of_pixels(affinity, weighing, monkeypatch):
+    """One query in 2 s, which is preparation; 512 in 5 s; so 4,096 images take 8 times the 3 s between."""
+    times = iter([2.0, 5.0, 0.25])
+    monkeypatch.setattr(probe, "_timed", lambda work: (work(), next(times))[1])
+    stage = Stage(name="s", steps=1, edges="pixels", affinity=affinity)
+    # no projection: the encoder has no say in it
+    assert graph_seconds(1e9, stage, 4096, 12) == pytest.approx(2 + 3 * 8 + weighing)
