@@ -40,6 +40,23 @@ export class Cells {
       }
   }
 
+  /** The box that holds all points but a few far ones: an outlier does not make the rest small. */
+  extent(): Box {
+    const ends = (values: Float32Array): [number, number] => {
+      const step = Math.max(1, Math.floor(values.length / 20_000));
+      const some: number[] = [];
+      for (let i = 0; i < values.length; i += step) if (Number.isFinite(values[i])) some.push(values[i]!);
+      if (!some.length) return [-1, 1];
+      const sorted = Float64Array.from(some).sort();
+      const at = (q: number) => sorted[Math.round(q * (sorted.length - 1))]!;
+      const slack = (at(0.99) - at(0.01)) * 0.12;
+      return [Math.max(sorted[0]!, at(0.005) - slack), Math.min(sorted[sorted.length - 1]!, at(0.995) + slack)];
+    };
+    const [u0, u1] = ends(this.x);
+    const [v0, v1] = ends(this.y);
+    return { u0, v0, u1, v1 };
+  }
+
   /** How many points lie in the cells that a box touches: cheap, exact to a cell. */
   estimate(box: Box): number {
     if (box.u1 < -1 || box.v1 < -1 || box.u0 > 1 || box.v0 > 1) return 0;

@@ -64,6 +64,7 @@ export async function create(
     pointColor: ["#888888"],
     pointSizeSelected: 1,
     pointOutlineWidth: 0,
+    pointScaleMode: "constant", // stage.ts lets points grow with the zoom, more gently
     opacityInactiveMax: 0.5,
     opacityInactiveScale: 0.22,
     cameraIsFixed: true, // the page moves the camera itself: camera.ts
@@ -160,18 +161,15 @@ export async function create(
   };
 }
 
-/** Diameter of a point on the screen, device px, as regl-scatterplot's "asinh" scale has it. */
-export function pointPixels(pointSize: number, view: View, ratio: number): number {
-  const s = 1 / view.d;
-  const scale = s > 1 ? Math.asinh(s) / Math.asinh(1) : Math.max(1 / pointSize, s);
-  return pointSize * scale * ratio;
+/** Diameter of a point, CSS px: twice as large at a zoom of 16. */
+export function pointPixels(pointSize: number, view: View): number {
+  return Math.max(1.2, pointSize * Math.max(0.5, 1 / view.d) ** 0.25);
 }
 
 /** Opacity at which the points in view cover a set share of it: opaque where few, light where many. */
-export function densityOpacity(inView: number, view: View, size: Size, pointSize: number, ratio: number): number {
-  const p = pointPixels(pointSize, view, ratio);
-  const area = size.width * size.height * ratio * ratio * Math.min(1, 1 / (view.d * view.d));
-  return Math.max(0.04, Math.min(0.95, (COVER * area) / (Math.max(1, inView) * p * p * 0.785)));
+export function densityOpacity(inView: number, view: View, size: Size, pixels: number): number {
+  const area = size.width * size.height * Math.min(1, 1 / (view.d * view.d));
+  return Math.max(0.04, Math.min(0.95, (COVER * area) / (Math.max(1, inView) * pixels * pixels * 0.785)));
 }
 
 const COVER = 0.5; // chosen by eye on 20,000 to 1,000,000 points: dense cores keep their inner structure

@@ -8,7 +8,7 @@ const DWELL = 125;
 const EVERY = 50;
 const SCORES = 3;
 
-export function hoverCard(app: App): { element: HTMLElement; over(stage: Stage, px: number, py: number): void; leave(): void } {
+export function hoverCard(app: App, pick: (stage: Stage, px: number, py: number) => number): { element: HTMLElement; over(stage: Stage, px: number, py: number): void; leave(): void } {
   const element = el("div.card", { role: "tooltip", hidden: true });
   let dwell = 0;
   let tested = 0;
@@ -22,7 +22,7 @@ export function hoverCard(app: App): { element: HTMLElement; over(stage: Stage, 
   const test = () => {
     tested = performance.now();
     if (!at) return;
-    const row = at.stage.pick(at.px, at.py, (i) => app.isVisible(i));
+    const row = pick(at.stage, at.px, at.py);
     if (row === app.state.hovered) return;
     hide();
     app.hover(row);

@@ -21,6 +21,9 @@ export const TABLE: [string, string][] = [
 ];
 
 export function listen(keys: Keys): void {
+  // a ring around the map only for those who came with the keyboard
+  document.addEventListener("keydown", (e) => e.key === "Tab" && (document.documentElement.dataset.keyboard = ""), true);
+  document.addEventListener("pointerdown", () => delete document.documentElement.dataset.keyboard, true);
   document.addEventListener("keydown", (e) => {
     if (e.ctrlKey || e.metaKey || e.altKey || e.defaultPrevented || isText(e.target)) return;
     const action = keys[e.key] ?? keys[e.key.toLowerCase()];

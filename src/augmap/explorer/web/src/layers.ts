@@ -68,21 +68,34 @@ export function contourLayer(app: App, ink: () => Ink): Layer {
 }
 
 /** Points turn into pictures when few are in view. */
-export function pictureLayer(app: App, ink: () => Ink): Layer & { on: boolean } {
+export interface PictureLayer extends Layer {
+  /** Pictures are shown now. */
+  on: boolean;
+  /** The row whose picture lies here, or -1. */
+  at(px: number, py: number): number;
+}
+
+export function pictureLayer(app: App, ink: () => Ink): PictureLayer {
   let rank: ((row: number) => number) | null = null;
   let edge = 40;
   const since = new Map<number, number>(); // row -> when it appeared
-  const layer = {
+  let placed: [number, number, number][] = []; // row and the middle of its picture
+  const layer: PictureLayer = {
     on: false,
+    at(px, py) {
+      const hit = layer.on && placed.find(([, x, y]) => Math.abs(x - px) <= edge / 2 && Math.abs(y - py) <= edge / 2);
+      return hit ? hit[0] : -1;
+    },
     paint(context: CanvasRenderingContext2D, stage: Stage) {
       const was = layer.on;
       layer.on = false;
+      placed = [];
       if (!app.state.pictures || !app.sprites.there || stage.moving) return;
       const inside = boxOf(stage.view, stage.size);
       const limit = was ? HIDE_ABOVE : SHOW_BELOW;
-      if (app.table.cells.estimate(inside) > 8 * limit && !app.visible) return since.clear();
+      if (stage.table.cells.estimate(inside) > 8 * limit && !app.visible) return since.clear();
       let count = 0;
-      app.table.cells.each(inside, (i) => {
+      stage.table.cells.each(inside, (i) => {
         if (app.isVisible(i)) count++;
       });
       if (count > limit) return since.clear();
@@ -93,10 +106,10 @@ export function pictureLayer(app: App, ink: () => Ink): Layer & { on: boolean } 
       // the grid keeps its size while the zoom changes a little, so that the choice stays
       const level = 2 ** (Math.ceil(Math.log2(unit) * 2) / 2);
       const candidates: number[] = [];
-      app.table.cells.each(boxOf(stage.view, stage.size, (edge + 4) * 3), (i) => {
+      stage.table.cells.each(boxOf(stage.view, stage.size, (edge + 4) * 3), (i) => {
         if (app.isVisible(i)) candidates.push(i);
       });
-      const shown = declutter(candidates, app.table.x, app.table.y, rank, (edge + 4) * level);
+      const shown = declutter(candidates, stage.table.x, stage.table.y, rank, (edge + 4) * level);
       const now = performance.now();
       let fading = false;
       const alive = new Set(shown);
@@ -105,6 +118,7 @@ export function pictureLayer(app: App, ink: () => Ink): Layer & { on: boolean } 
       for (const row of shown) {
         const [px, py] = stage.screen(row);
         if (px < -edge || py < -edge || px > stage.size.width + edge || py > stage.size.height + edge) continue;
+        placed.push([row, px, py]);
         if (!since.has(row)) since.set(row, now);
         const age = Math.min(1, (now - since.get(row)!) / 140);
         if (age < 1) fading = true;

@@ -5,7 +5,7 @@ import { App } from "./app.ts";
 import type { Theme } from "./colours.ts";
 import { checkMeta } from "./columns.ts";
 import type { Meta } from "./contract.ts";
-import { el, fill, iconButton, number, plural } from "./dom.ts";
+import { el, fill, icon, iconButton, number, plural } from "./dom.ts";
 import { selectionPanel } from "./grid.ts";
 import { hoverCard } from "./hover.ts";
 import { help, listen, type Keys } from "./keys.ts";
@@ -13,6 +13,11 @@ import { contourLayer, pictureLayer, readInk, regionLayer, ringLayer, threadLaye
 import { legend } from "./legend.ts";
 import { Mask } from "./mask.ts";
 import { notices, type Notices } from "./notices.ts";
+import { placing } from "./place.ts";
+import { replayer } from "./replay.ts";
+import { reviewPanel } from "./review.ts";
+import { watch } from "./watch.ts";
+import { compare } from "./compare.ts";
 import { imagePanel } from "./panel.ts";
 import { searchField } from "./search.ts";
 import { shapeTool } from "./shapes.ts";
@@ -40,6 +45,7 @@ async function main(): Promise<void> {
 }
 
 async function open(meta: Meta, source: Source, table: Table, notes: Notices, started: number): Promise<void> {
+  const root = document.getElementById("app")!;
   const saved = readAddress();
   const theme: Theme = saved.theme ?? (matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark");
   if (saved.theme) themeChosen();
@@ -60,7 +66,11 @@ async function open(meta: Meta, source: Source, table: Table, notes: Notices, st
     stage.flyToRow(row);
   };
   const image = imagePanel(app, go, () => stage.repaint());
-  const card = hoverCard(app);
+  const pick = (at: Stage, px: number, py: number) => {
+    const row = pictures.at(px, py);
+    return row >= 0 ? row : at.pick(px, py, (i) => app.isVisible(i));
+  };
+  const card = hoverCard(app, pick);
   const shapes = shapeTool(app, () => ink);
   const pictures = pictureLayer(app, () => ink);
   stage.layers.push(
@@ -71,11 +81,21 @@ async function open(meta: Meta, source: Source, table: Table, notes: Notices, st
     ringLayer(app, () => ink),
     shapes,
   );
+  const sides = () => root.classList.toggle("right-open", app.state.current >= 0 || app.state.selection.count > 0 || !placed.element.hidden);
+  const placed = placing(app, stage, () => ink, go, notes.say, () => sides());
+  stage.layers.push(placed.layer);
+  const redraw = () => void stage.draw({ x: table.x, y: table.y, codes: app.coding.codes, palette: app.coding.palette });
+  const review = reviewPanel(app, go, notes, () => undefined);
+  const replay = replayer(app, stage, notes, () => undefined, () => {
+    redraw();
+    app.emit("filter", "selection");
+    stage.fit();
+  });
   stage.hand = {
     hover: (px, py) => card.over(stage, px, py),
     leave: card.leave,
     click: (px, py) => {
-      const row = stage.pick(px, py, (i) => app.isVisible(i));
+      const row = pick(stage, px, py);
       card.leave();
       app.show(row);
     },
@@ -97,7 +117,9 @@ async function open(meta: Meta, source: Source, table: Table, notes: Notices, st
   const clear = () => {
     if (shapes.cancel()) return;
     card.leave();
+    replay.close();
     if (app.state.current >= 0) app.show(-1);
+    else if (placed.close()) return;
     else if (app.state.selection.count) app.select(new Mask(table.n));
     else if (app.state.tool !== "pan") app.set("tool", "pan", "tool");
   };
@@ -113,6 +135,11 @@ async function open(meta: Meta, source: Source, table: Table, notes: Notices, st
     n: () => image.focusNeighbours(),
     c: () => app.set("contours", !app.state.contours, "layers"),
     t: () => setTheme(app.state.theme === "dark" ? "light" : "dark"),
+    "[": () => review.step(-1),
+    "]": () => review.step(1),
+    k: () => review.decide("keep"),
+    d: () => review.decide("drop"),
+    " ": () => replay.toggle(),
     "?": () => (dialog.open ? dialog.close() : dialog.showModal()),
   };
   listen(keys);
@@ -127,10 +154,10 @@ async function open(meta: Meta, source: Source, table: Table, notes: Notices, st
       notes.say(`The address line holds the link to this view.${left}`);
     }
   };
-  const left = el("aside.left", { id: "left", "aria-label": "Legend and layers" }, legend(app, notes.say), layerSwitches(app));
-  const hint = el("div.empty-hint", {}, el("p", {}, "Click an image, or draw around some."));
-  const right = el("aside.right", { id: "right", "aria-label": "Selection and image" }, selectionPanel(app, go, notes.say), image.element, hint);
-  const root = document.getElementById("app")!;
+  const left = el("aside.left", { id: "left", "aria-label": "Legend and layers" }, legend(app, notes.say), layerSwitches(app), review.section,
+    meta.capabilities.replay && !meta.live ? el("section.panel-section", {}, el("button.wide", { type: "button", onclick: () => void replay.open() }, icon("play"), "Replay the training")) : null);
+  const right = el("aside.right", { id: "right", "aria-label": "Selection and image" }, selectionPanel(app, go, notes.say), placed.element, image.element);
+  const maps = el("div.maps", {}, el("div.pane", {}, stage.element));
   fill(
     root,
     el("header.top", {},
@@ -144,15 +171,16 @@ async function open(meta: Meta, source: Source, table: Table, notes: Notices, st
         iconButton("help", "Help", () => dialog.showModal(), "?")),
     ),
     left,
-    el("main.middle", {}, stage.element, toolbar(app, { fit: () => stage.fit(), zoom: (f) => stage.zoom(f) }), notes.banners),
+    el("main.middle", {},
+      el("div.map-area", {}, maps, toolbar(app, { fit: () => stage.fit(), zoom: (f) => stage.zoom(f) }), notes.banners),
+      review.strip, replay.strip, meta.live ? watch(app, stage, notes) : null),
     right,
     card.element, notes.element, dialog,
   );
-  const sides = () => root.classList.toggle("right-open", app.state.current >= 0 || app.state.selection.count > 0);
   app.on(["selection", "current"], sides);
 
   // what changes the drawing
-  app.on("colour", () => void stage.draw({ x: table.x, y: table.y, codes: app.coding.codes, palette: app.coding.palette }));
+  app.on("colour", redraw);
   app.on("filter", () => {
     stage.filter(app.visible ? app.visible.rows() : null);
     if (app.visible && app.state.selection.count) app.select(app.state.selection);
@@ -162,6 +190,37 @@ async function open(meta: Meta, source: Source, table: Table, notes: Notices, st
   app.on(["current", "hover", "layers"], () => stage.repaint());
   app.on("tool", () => (stage.element.dataset.tool = app.state.tool));
   stage.moved = () => app.emit("view");
+
+  /** The second map of the same images, with the same hand, colours and selection. */
+  async function second(): Promise<void> {
+    try {
+      const other = await compare(app, stage, (problem) => contextProblem(problem, other.stage, notes));
+      maps.firstElementChild!.append(el("p.pane-title", {}, meta.title.replace(/\.map$/, "")));
+      maps.append(other.pane);
+      maps.parentElement!.after(other.strip);
+      const more = pictureLayer(app, () => ink);
+      other.stage.layers.push(more, ringLayer(app, () => ink), shapes);
+      const pickOther = (px: number, py: number) => (more.at(px, py) >= 0 ? more.at(px, py) : other.stage.pick(px, py, (i) => app.isVisible(i)));
+      other.stage.hand = {
+        hover: (px, py) => card.over(other.stage, px, py),
+        leave: card.leave,
+        click: (px, py) => app.show(pickOther(px, py)),
+        shape: (event) => shapes.begin(event, other.stage),
+      };
+      await other.stage.start(stage.view);
+      const { x, y } = other.table;
+      const paint = () => void other.stage.draw({ x, y, codes: app.coding.codes, palette: app.coding.palette });
+      paint();
+      app.on("colour", paint);
+      app.on("filter", () => other.stage.filter(app.visible ? app.visible.rows() : null));
+      app.on("selection", () => other.stage.select(app.state.selection.rows()));
+      app.on(["current", "hover", "layers"], () => other.stage.repaint());
+      app.on("tool", () => (other.stage.element.dataset.tool = app.state.tool));
+      app.on("theme", () => other.stage.setBackground(ink.paper));
+    } catch (e) {
+      notes.banner("compare", `The second map cannot be shown: ${reasonOf(e)}.`);
+    }
+  }
 
   await stage.start(saved.view ?? null);
   const first = saved.colour === undefined ? meta.color_by : saved.colour === "" ? null : (table.colours.find((c) => c.name === saved.colour)?.id ?? meta.color_by);
@@ -176,6 +235,7 @@ async function open(meta: Meta, source: Source, table: Table, notes: Notices, st
     notes.banner("no-webgl", "This browser offers no WebGL, so the map is a plain picture: slower, but the grid, legend, search and export all work.");
   if (table.n > meta.points_tested)
     notes.banner("many", `${number(table.n)} points: more than the ${number(meta.points_tested)} this page was tested with. All are drawn.`);
+  if (meta.capabilities.compare) await second();
   await later(app, notes);
   await restore(app, saved);
   app.emit("table", "tags");

@@ -105,7 +105,8 @@ function facts(app: App, row: number): HTMLElement {
   return list;
 }
 
-function strip(app: App, found: Neighbours, go: (row: number) => void): HTMLElement[] {
+/** Two strips of neighbours; those in one of them only are dashed. */
+export function strip(app: App, found: Neighbours, go: (row: number) => void): HTMLElement[] {
   const [features, map] = [new Set(found.features), new Set(found.map)];
   const shared = found.features.filter((i) => map.has(i)).length;
   const label = app.table.label;

@@ -2,7 +2,7 @@
 
 import { boxOf, fitView, flight, toMap, zoomAt, type Size, type View } from "./camera.ts";
 import type { Box } from "./cells.ts";
-import { create, densityOpacity, type Drawing, type Points } from "./draw.ts";
+import { create, densityOpacity, pointPixels, type Drawing, type Points } from "./draw.ts";
 import { el, reducedMotion } from "./dom.ts";
 import type { Table } from "./table.ts";
 
@@ -34,11 +34,14 @@ export class Stage {
   size: Size = { width: 1, height: 1 };
   drawing: Drawing | null = null;
   hand: Hand | null = null;
+  /** Points other than the table's are drawn: a replay, a morph. Nothing can be picked then. */
+  guest = false;
   /** Called after each move of the camera. */
   moved: (() => void) | null = null;
   /** Other stages that look at the same place. */
   linked: Stage[] = [];
   pointSize: number;
+  private readonly basicSize: number; // diameter of a point at zoom 1, px
   background = "#14161b";
   private readonly canvas = el("canvas.points");
   private readonly overlay = el("canvas.overlay");
@@ -58,7 +61,8 @@ export class Stage {
     label: string,
     private readonly report: (problem: "context lost" | "context back") => void,
   ) {
-    this.pointSize = table.n > 300_000 ? 2 : table.n > 40_000 ? 2.6 : table.n > 8_000 ? 3.4 : table.n > 1_500 ? 4.5 : 6.5;
+    this.basicSize = table.n > 300_000 ? 2 : table.n > 40_000 ? 2.6 : table.n > 8_000 ? 3.4 : table.n > 1_500 ? 4.5 : 6.5;
+    this.pointSize = this.basicSize;
     this.element = el("div.stage", { tabindex: 0, role: "application", "aria-label": label }, this.canvas, this.overlay);
     this.context = this.overlay.getContext("2d")!;
     this.view = { u: 0, v: 0, d: 1.08 };
@@ -68,7 +72,8 @@ export class Stage {
   /** Make the drawing; the element must be in the page. */
   async start(view: View | null): Promise<void> {
     this.measure();
-    this.view = view ?? fitView(this.size);
+    this.view = view ?? fitView(this.size, this.table.cells.extent());
+    this.setOpacity();
     await this.renew();
     new ResizeObserver(() => this.resized()).observe(this.element);
   }
@@ -115,9 +120,9 @@ export class Stage {
     this.repaint();
   }
 
-  /** True while points are on their way to other places. */
+  /** True while points are on their way to other places, or are not where the table says. */
   get moving(): boolean {
-    return this.travelling;
+    return this.travelling || this.guest;
   }
 
   lookAt(view: View, follow = true): void {
@@ -145,7 +150,7 @@ export class Stage {
     this.flying = requestAnimationFrame(step);
   }
 
-  fit(box?: Box): void {
+  fit(box: Box = this.table.cells.extent()): void {
     this.fly(fitView(this.size, box));
   }
 
@@ -180,6 +185,7 @@ export class Stage {
 
   /** The row under the pointer, within 14 CSS px, or -1. */
   pick(px: number, py: number, wanted?: (row: number) => boolean, reach = 14): number {
+    if (this.guest) return -1;
     const [u, v] = toMap(this.view, this.size, px, py);
     return this.table.cells.nearest(u, v, (reach * this.view.d) / (this.size.height / 2), wanted);
   }
@@ -226,11 +232,12 @@ export class Stage {
 
   private setOpacity(): void {
     const inView = this.table.cells.estimate(this.box) * this.inViewScale;
-    const next = densityOpacity(inView, this.view, this.size, this.pointSize, devicePixelRatio || 1);
-    if (Math.abs(next - this.opacity) > 0.06 * this.opacity) {
-      this.opacity = next;
-      this.look();
-    }
+    const pixels = pointPixels(this.basicSize, this.view);
+    const opacity = densityOpacity(inView, this.view, this.size, pixels);
+    if (Math.abs(opacity - this.opacity) < 0.06 * this.opacity && Math.abs(pixels - this.pointSize) < 0.06 * this.pointSize) return;
+    this.opacity = opacity;
+    this.pointSize = pixels;
+    this.look();
   }
 
   private look(): void {
