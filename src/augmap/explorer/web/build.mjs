@@ -38,6 +38,9 @@ if (size > LIMIT) {
 /** The licence texts of every package that is in the bundle. */
 async function licences(inputs) {
   const roots = [...new Set(inputs.map((i) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(i)?.[1]).filter(Boolean))].sort();
+  // regl-scatterplot's own bundle carries these inside
+  for (const inside of ["@flekschas/utils", "camera-2d-simple", "dom-2d-camera", "earcut", "gl-matrix", "regl-line"]) roots.push(`node_modules/${inside}`);
+  roots.sort();
   const parts = ["The script of this page contains these packages, under these licences.\n"];
   for (const root of roots) {
     const about = JSON.parse(await readFile(join(here, root, "package.json"), "utf8"));

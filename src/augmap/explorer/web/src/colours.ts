@@ -97,7 +97,7 @@ export function viridis(theme: Theme, steps: number): string[] {
   const [from, to] = theme === "light" ? [0, 0.94] : [0.16, 1];
   return Array.from({ length: steps }, (_, k) => {
     const t = from + ((to - from) * k) / Math.max(1, steps - 1);
-    // polynomial fit of matplotlib's table, largest error 0.006
+    // polynomial fit of matplotlib's table, off by at most 4 of 255 where it is tested
     const channel = (c: number[]) => c.reduceRight((sum, v) => sum * t + v, 0);
     return hex([channel(VIRIDIS[0]!), channel(VIRIDIS[1]!), channel(VIRIDIS[2]!)]);
   });

@@ -4,7 +4,7 @@ import { boxOf } from "./camera.ts";
 import type { App } from "./app.ts";
 import { contour, levels, type Grid } from "./contours.ts";
 import type { Region } from "./contract.ts";
-import { declutter } from "./declutter.ts";
+import { declutter, REACH } from "./declutter.ts";
 import { Mask } from "./mask.ts";
 import type { Layer, Stage } from "./stage.ts";
 
@@ -106,7 +106,7 @@ export function pictureLayer(app: App, ink: () => Ink): PictureLayer {
       // the grid keeps its size while the zoom changes a little, so that the choice stays
       const level = 2 ** (Math.ceil(Math.log2(unit) * 2) / 2);
       const candidates: number[] = [];
-      stage.table.cells.each(boxOf(stage.view, stage.size, (edge + 4) * 3), (i) => {
+      stage.table.cells.each(boxOf(stage.view, stage.size, (edge + 4) * REACH), (i) => {
         if (app.isVisible(i)) candidates.push(i);
       });
       const shown = declutter(candidates, stage.table.x, stage.table.y, rank, (edge + 4) * level);

@@ -222,6 +222,9 @@ async function open(meta: Meta, source: Source, table: Table, notes: Notices, st
     }
   }
 
+  // a handle for the console and for tests; the page itself does not use it
+  Object.assign(globalThis, { augmapPage: { app, stage } });
+
   await stage.start(saved.view ?? null);
   const first = saved.colour === undefined ? meta.color_by : saved.colour === "" ? null : (table.colours.find((c) => c.name === saved.colour)?.id ?? meta.color_by);
   if (first !== null && table.has(first)) await table.load(first);
