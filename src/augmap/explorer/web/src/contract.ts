@@ -54,6 +54,8 @@ export interface Meta {
   quality: { name: string; value: number; controls: Record<string, number>; note: string }[];
   points_tested: number;
   live: Live | null;
+  /** What is still being found in the background. */
+  pending?: string[];
   unmatched?: { only_here: number; only_there: number; names_here: string[]; names_there: string[] };
 }
 
@@ -84,6 +86,7 @@ export interface ReviewItem {
   split: string;
   label: string;
   score: number;
+  tag?: string;
   reason: string;
   decision: string;
 }

@@ -28,8 +28,8 @@ export interface Drawing {
   camera(view: View, size: Size): void;
   look(look: Look): void;
   destroy(): void;
-  /** False for the plain drawing without WebGL. */
-  readonly gl: boolean;
+  /** Null for the plain drawing without WebGL. */
+  readonly gl: WebGLRenderingContext | null;
 }
 
 /** Does this browser draw with WebGL? The constructor of regl-scatterplot 1.16.0 throws without a context. */
@@ -115,7 +115,7 @@ export async function create(
   };
 
   return {
-    gl: true,
+    gl: inner.getContext("webgl"),
     draw(points, seconds = 0) {
       waiting = { points, seconds };
       queue = queue.then(async () => {

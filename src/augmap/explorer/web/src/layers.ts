@@ -15,13 +15,14 @@ export interface Ink {
   paper: string;
   accent: string;
   line: string;
+  rule: string;
   font: string;
 }
 
 export function readInk(): Ink {
   const style = getComputedStyle(document.documentElement);
   const get = (name: string) => style.getPropertyValue(name).trim();
-  return { ink: get("--ink"), muted: get("--muted"), paper: get("--paper"), accent: get("--accent"), line: get("--contour"), font: get("--font") };
+  return { ink: get("--ink"), muted: get("--muted"), paper: get("--paper"), accent: get("--accent"), line: get("--contour"), rule: get("--line"), font: get("--font") };
 }
 
 export const SHOW_BELOW = 600; // points in view
@@ -229,6 +230,9 @@ function paintLabel(context: CanvasRenderingContext2D, app: App, label: Label, i
   context.fillStyle = ink.paper;
   context.fill();
   context.globalAlpha = 1;
+  context.lineWidth = 1;
+  context.strokeStyle = ink.rule;
+  context.stroke();
   context.save();
   context.beginPath();
   context.roundRect(x + 3, y + 3, PICTURE, PICTURE, 5);

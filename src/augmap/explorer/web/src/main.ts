@@ -189,7 +189,10 @@ async function open(meta: Meta, source: Source, table: Table, notes: Notices, st
   app.on("selection", () => stage.select(app.state.selection.rows()));
   app.on(["current", "hover", "layers"], () => stage.repaint());
   app.on("tool", () => (stage.element.dataset.tool = app.state.tool));
-  stage.moved = () => app.emit("view");
+  stage.moved = () => {
+    card.leave();
+    app.emit("view");
+  };
 
   /** The second map of the same images, with the same hand, colours and selection. */
   async function second(): Promise<void> {
@@ -223,7 +226,7 @@ async function open(meta: Meta, source: Source, table: Table, notes: Notices, st
   }
 
   // a handle for the console and for tests; the page itself does not use it
-  Object.assign(globalThis, { augmapPage: { app, stage } });
+  Object.assign(globalThis, { augmapPage: { app, stage, pictures } });
 
   await stage.start(saved.view ?? null);
   const first = saved.colour === undefined ? meta.color_by : saved.colour === "" ? null : (table.colours.find((c) => c.name === saved.colour)?.id ?? meta.color_by);
@@ -244,6 +247,29 @@ async function open(meta: Meta, source: Source, table: Table, notes: Notices, st
   app.emit("table", "tags");
   stage.repaint();
   document.documentElement.dataset.state = "ready";
+  void awaitColumns(app);
+}
+
+/** Columns that are still being computed: ask again until they are there, more and more rarely. */
+async function awaitColumns(app: App): Promise<void> {
+  if (app.source.offline || app.meta.live) return;
+  const open = () => app.meta.columns.some((c) => c.ready === false) || Boolean(app.meta.pending?.length);
+  for (let wait = 1500; open(); wait = Math.min(20_000, wait * 1.3)) {
+    await new Promise((r) => setTimeout(r, wait));
+    const regions = app.meta.regions;
+    const waiting = app.meta.columns.filter((c) => c.ready === false).map((c) => c.id);
+    try {
+      app.table.update(await app.source.meta());
+      const now = waiting.filter((id) => app.table.spec(id)?.ready !== false && app.table.spec(id)?.kind === "score");
+      if (app.meta.regions !== regions || waiting.some((id) => app.table.spec(id)?.ready !== false)) {
+        await Promise.all(now.map((id) => app.table.load(id)));
+        app.emit("table");
+        app.emit("layers");
+      }
+    } catch {
+      continue; // the server is away for a moment, or for good: what is here stays
+    }
+  }
 }
 
 /** What the first sight does not need: names, thumbnails, order, labels and scores. */

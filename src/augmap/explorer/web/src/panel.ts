@@ -132,7 +132,7 @@ export function strip(app: App, found: Neighbours, go: (row: number) => void): H
   if (found.features.length)
     out.push(
       el("div.agreement", {},
-        el("span", {}, `${number(shared)} of ${number(found.features.length)} in both; dashed ones in one only`),
+        el("span", {}, `${number(shared)} of ${number(found.features.length)} in both · dashed: in one only`),
         el("label.check", {}, threadSwitch(app), "threads")),
     );
   return out;

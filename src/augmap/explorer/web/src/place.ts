@@ -60,7 +60,7 @@ export function placing(app: App, stage: Stage, ink: () => Ink, go: (row: number
     render();
     opened();
     const { u, v } = placed.place;
-    if (fly) stage.fly({ u, v, d: Math.min(stage.view.d, Math.max(stage.closeUp() * 1.6, 3 * (placed.place.spread?.rms ?? 0))) });
+    if (fly) stage.fly({ u, v, d: Math.min(stage.view.d, Math.max(stage.closeUp() * 1.6, placed.place.spread ? 2.6 * ellipseOf(placed.place.spread.cov).a : 0)) });
     stage.repaint();
   };
   const close = (everything: boolean): boolean => {

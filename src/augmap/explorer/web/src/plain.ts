@@ -49,7 +49,7 @@ export function drawPlain(canvas: HTMLCanvasElement, size: Size, look: Look, dra
     asked ||= requestAnimationFrame(paint);
   };
   return {
-    gl: false,
+    gl: null,
     async draw(next) {
       points = next;
       ask();

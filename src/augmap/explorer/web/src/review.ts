@@ -161,9 +161,9 @@ export function reviewPanel(app: App, go: (row: number) => void, notes: Notices,
 
   /** The decisions in the format of review.csv. */
   const download = () => {
-    const header = ["queue", "group", "rank", "row", "name", "split", "label", "score", "reason", "decision"];
+    const header = ["queue", "group", "rank", "row", "name", "split", "label", "score", "tag", "reason", "decision"];
     const lines = places.map(({ queue: q, group, item, items }) =>
-      [q, group, String(items.indexOf(item) + 1), item.row === null ? "" : String(item.row), item.name, item.split, item.label, String(item.score), item.reason, item.decision]);
+      [q, group, String(items.indexOf(item) + 1), item.row === null ? "" : String(item.row), item.name, item.split, item.label, String(item.score), item.tag ?? "", item.reason, item.decision]);
     save("review.csv", toCsv(header, lines), "text/csv");
   };
 

@@ -33,6 +33,7 @@ export function searchField(app: App, go: (row: number) => void): { element: HTM
     const hit = hits[k];
     if (!hit) return;
     close();
+    input.blur();
     hit.run();
   };
   const render = () => {

@@ -55,6 +55,7 @@ export class Stage {
   private selected: Uint32Array = new Uint32Array();
   private filtered: Uint32Array | null = null;
   private inViewScale = 1;
+  private fitted = false; // the whole map is in view, and should stay so when panels open
 
   constructor(
     readonly table: Table,
@@ -73,6 +74,7 @@ export class Stage {
   async start(view: View | null): Promise<void> {
     this.measure();
     this.view = view ?? fitView(this.size, this.table.cells.extent());
+    this.fitted = view === null;
     this.setOpacity();
     await this.renew();
     new ResizeObserver(() => this.resized()).observe(this.element);
@@ -127,6 +129,7 @@ export class Stage {
 
   lookAt(view: View, follow = true): void {
     this.view = view;
+    this.fitted = false;
     this.drawing?.camera(view, this.size);
     this.repaint();
     this.moved?.();
@@ -136,9 +139,12 @@ export class Stage {
   }
 
   /** Move smoothly; at once for those who want no motion. */
-  fly(to: View): void {
+  fly(to: View, then?: () => void): void {
     cancelAnimationFrame(this.flying);
-    if (reducedMotion()) return this.lookAt(to);
+    if (reducedMotion()) {
+      this.lookAt(to);
+      return then?.();
+    }
     const path = flight(this.view, to);
     const began = performance.now();
     const step = (now: number) => {
@@ -146,12 +152,14 @@ export class Stage {
       const eased = t < 0.5 ? 2 * t * t : 1 - 2 * (1 - t) * (1 - t);
       this.lookAt(t >= 1 ? to : path.at(eased));
       if (t < 1) this.flying = requestAnimationFrame(step);
+      else then?.();
     };
     this.flying = requestAnimationFrame(step);
   }
 
-  fit(box: Box = this.table.cells.extent()): void {
-    this.fly(fitView(this.size, box));
+  fit(box?: Box): void {
+    const whole = box === undefined;
+    this.fly(fitView(this.size, box ?? this.table.cells.extent()), () => (this.fitted = whole));
   }
 
   flyToRow(row: number): void {
@@ -256,6 +264,10 @@ export class Stage {
     const before = this.size;
     this.measure();
     if (before.width === this.size.width && before.height === this.size.height) return;
+    if (this.fitted) {
+      this.lookAt({ ...this.view, u: this.view.u + ((this.size.width - before.width) / 2) * (this.view.d / (before.height / 2)) }, false);
+      return this.fit();
+    }
     const scale = this.view.d / (before.height / 2);
     const u = this.view.u + ((this.size.width - before.width) / 2) * scale;
     this.lookAt({ ...this.view, u, d: this.view.d }, false);

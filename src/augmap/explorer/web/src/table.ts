@@ -45,6 +45,19 @@ export class Table {
     this.cells = new Cells(x, y);
   }
 
+  /** Take over what meta.json says now: columns that were being computed may be ready. */
+  update(meta: Meta): void {
+    for (const column of meta.columns) {
+      const there = this.specs.get(column.id);
+      if (there) Object.assign(there, column);
+      else {
+        this.specs.set(column.id, column);
+        this.meta.columns.push(column);
+      }
+    }
+    Object.assign(this.meta, { regions: meta.regions, pending: meta.pending, neighbors: meta.neighbors, reasons: meta.reasons, quality: meta.quality, capabilities: meta.capabilities });
+  }
+
   spec(id: string): ColumnSpec | undefined {
     return this.specs.get(id);
   }
@@ -60,7 +73,7 @@ export class Table {
 
   /** Label columns and the split: categories that are not regions. */
   get labels(): ColumnSpec[] {
-    return this.meta.columns.filter((c) => c.kind === "category" && /^c\d+$/.test(c.id));
+    return this.meta.columns.filter((c) => c.kind === "category" && !/^r\d+$/.test(c.id));
   }
 
   /** The column of the majority's labels, if there are labels at all. */

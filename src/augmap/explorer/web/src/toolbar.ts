@@ -26,20 +26,24 @@ export function toolbar(app: App, actions: ToolActions): HTMLElement {
 /** Contours, regions, pictures: on or off, and why one cannot be on. */
 export function layerSwitches(app: App): HTMLElement {
   const list = el("div.switches");
+  const section = el("section.panel-section.layers", { "aria-label": "Layers" }, el("h2.caption", {}, "Show"), list);
   const flat = "all images lie at one place";
   const one = (key: "contours" | "regions" | "pictures", text: string, title: string, missing: string | null) => {
     const box = el("input", { type: "checkbox", disabled: missing !== null });
-    const show = () => (box.checked = app.state[key] && missing === null);
+    box.checked = app.state[key] && missing === null;
     box.addEventListener("change", () => app.set(key, box.checked, "layers"));
-    app.on("layers", show);
-    show();
     list.append(el(missing === null ? "label.check" : "label.check.off", { title: missing ?? title }, box, text));
     if (missing) list.append(el("p.hint", {}, missing));
   };
   const { meta } = app;
-  one("regions", "Region names", "The largest regions with their most typical image", meta.regions ? null : (meta.reasons.regions ?? (meta.density ? "No regions were found." : `No regions: ${flat}.`)));
-  one("contours", "Contours", "Lines of equal density (C)", meta.density ? null : `No contours: ${flat}.`);
-  one("pictures", "Pictures up close", "Points become pictures when fewer than about 600 are in view", meta.thumbs ? null : "This map has no thumbnails.");
-  return el("section.panel-section.layers", { "aria-label": "Layers" }, el("h2.caption", {}, "Show"), list);
+  const render = () => {
+    list.replaceChildren();
+    one("regions", "Region names", "The largest regions with their most typical image", meta.regions ? null : (meta.reasons.regions ?? (meta.pending?.includes("regions") ? "Regions are being found …" : meta.density ? "No regions were found." : `No regions: ${flat}.`)));
+    one("contours", "Contours", "Lines of equal density (C)", meta.density ? null : `No contours: ${flat}.`);
+    one("pictures", "Pictures up close", "Points become pictures when fewer than about 600 are in view", meta.thumbs ? null : "This map has no thumbnails.");
+  };
+  app.on("layers", render);
+  render();
+  return section;
 }
 
