@@ -48,6 +48,9 @@ export function legend(app: App, say: (text: string) => void): HTMLElement {
       field?.focus();
       field?.setSelectionRange(q.length, q.length);
     }));
+    count();
+  };
+  const count = () => {
     const { n } = app.table;
     const seen = app.visible ? app.visible.count : n;
     if (seen === n) fill(status);
@@ -58,7 +61,18 @@ export function legend(app: App, say: (text: string) => void): HTMLElement {
         el("button.link", { type: "button", onclick: () => app.unfilter() }, "Show all"),
       );
   };
-  app.on(["colour", "filter", "selection"], render);
+  /** Draw anew without taking the focus from who works in the list. */
+  const again = () => {
+    const controls = () => [...body.querySelectorAll<HTMLElement>("button, input")];
+    const at = controls().indexOf(document.activeElement as HTMLElement);
+    const spec = app.state.colour === null ? undefined : app.table.spec(app.state.colour);
+    // a slider that is being moved stays the slider that it is
+    if (spec?.kind === "score" && at >= 0 && app.state.range) return count();
+    render();
+    if (at >= 0) controls()[at]?.focus();
+  };
+  app.on("colour", render);
+  app.on(["filter", "selection"], again);
   app.on("table", () => {
     options();
     render();

@@ -56,6 +56,7 @@ async function open(meta: Meta, source: Source, table: Table, notes: Notices, st
   const app = new App(meta, source, table, sprites, theme);
   stage = new Stage(table, `Map of ${plural(table.n, "image")}`, (problem) => contextProblem(problem, stage, notes));
   stage.background = ink.paper;
+  for (const key of ["contours", "regions", "pictures"] as const) app.state[key] = saved[key] ?? app.state[key];
 
   const show = (row: number) => {
     app.show(row);

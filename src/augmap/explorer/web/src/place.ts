@@ -60,7 +60,7 @@ export function placing(app: App, stage: Stage, ink: () => Ink, go: (row: number
     render();
     opened();
     const { u, v } = placed.place;
-    if (fly) stage.fly({ u, v, d: Math.min(stage.view.d, Math.max(stage.closeUp() * 1.6, placed.place.spread ? 2.6 * ellipseOf(placed.place.spread.cov).a : 0)) });
+    if (fly) stage.fly({ u, v, d: Math.min(stage.view.d, Math.max(stage.closeUp(u, v) * 1.6, placed.place.spread ? 2.6 * ellipseOf(placed.place.spread.cov).a : 0)) });
     stage.repaint();
   };
   const close = (everything: boolean): boolean => {
@@ -114,7 +114,7 @@ export function placing(app: App, stage: Stage, ink: () => Ink, go: (row: number
     pending.length = 0;
     const { faults, total, done } = work;
     work = null;
-    if (faults.length) say(sentence(faults.length === 1 ? faults[0]! : `${plural(faults.length, "file")} of ${number(total)} could not be placed, first ${faults[0]}`));
+    if (faults.length) say(faults.length === 1 ? `${faults[0]}.` : `${plural(faults.length, "file")} of ${number(total)} could not be placed, first ${faults[0]}.`);
     else say(total === 1 ? `Placed: ${outOfMap(all[all.length - 1]!.place)}` : `${number(done)} images placed.`);
     render();
     opened();

@@ -165,12 +165,13 @@ export class Stage {
   flyToRow(row: number): void {
     const [u, v] = [this.table.x[row]!, this.table.y[row]!];
     if (!Number.isFinite(u) || !Number.isFinite(v)) return;
-    this.fly({ u, v, d: Math.min(this.view.d, this.closeUp()) });
+    this.fly({ u, v, d: Math.min(this.view.d, this.closeUp(u, v)) });
   }
 
-  /** A distance from which pictures are seen: some 150 points in view, on average. */
-  closeUp(): number {
-    return Math.max(0.004, Math.min(0.5, Math.sqrt(150 / Math.max(150, this.table.n))));
+  /** A distance from which pictures are seen around a place: about 250 points in view. */
+  closeUp(u: number, v: number): number {
+    for (let d = 0.7; d > 4e-4; d *= 0.8) if (this.table.cells.estimate(boxOf({ u, v, d }, this.size)) <= 250) return d;
+    return 4e-4;
   }
 
   zoom(factor: number, px = this.size.width / 2, py = this.size.height / 2): void {

@@ -47,7 +47,7 @@ export function watch(app: App, stage: Stage, notes: Notices): HTMLElement {
     state = s.state;
     const share = s.steps ? ` · ${Math.floor((100 * s.step) / s.steps)} %` : "";
     const left = s.seconds_left === null ? "" : ` · ${duration(s.seconds_left)} left in this stage`;
-    fill(head, el("strong", {}, state === "paused" ? "Paused" : state === "stopping" ? "Stopping" : `Training: ${s.stage}`),
+    fill(head, el("strong", {}, state === "paused" ? "Paused" : state === "stopping" ? "Stopping" : s.stage[0]!.toUpperCase() + s.stage.slice(1)),
       el("span.count", {}, ` stage ${s.stage_number} of ${s.stages.length}${share}${left}${s.loss === null ? "" : ` · loss ${score(s.loss)}`}`));
     buttons();
   });
