@@ -30,7 +30,7 @@ import typer
 import augmap
 from augmap.errors import AugmapError, InputError, Interrupted
 
-COMMANDS = ("demo", "fit", "embed", "plot", "info", "augmentations", "cache")
+COMMANDS = ("demo", "fit", "embed", "explore", "plot", "info", "augmentations", "cache")
 """In the order of ``augmap --help``: the way a newcomer goes."""
 
 _NO_PERMISSION = (errno.EACCES, errno.EPERM, errno.EROFS)
