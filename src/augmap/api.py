@@ -23,6 +23,7 @@ from augmap.thumbs import make_thumbs
 if TYPE_CHECKING:  # torch is imported when it is needed: loading and showing a map does without
     from torch import nn
 
+    from augmap.method.audience import Audience
     from augmap.method.augment import Augmentation, UserTransform
     from augmap.method.encoder import Encoder
     from augmap.method.watch import Listener
@@ -64,6 +65,7 @@ def fit(
     max_pixels: int | None = None,
     cache: str | Path | None = None,
     listeners: Sequence[Listener] = (),
+    audience: Audience | None = None,
     say: Say = lambda line: None,
     progress: Bars | None = None,
 ) -> ImageMap:
@@ -109,6 +111,9 @@ def fit(
         learns on at a small rate and the images that are in both keep their places, roughly.
     listeners : sequence of callables
         Called with a :class:`~augmap.method.watch.Report` after each step.
+    audience : Audience, optional
+        Sees a probe of the images move while training goes, and may hold the run or end it early; what
+        ``augmap fit --watch`` serves. One process alone can be watched.
     say : callable
         Called with sentences for the user.
     progress : callable
@@ -167,6 +172,7 @@ def fit(
         )
         if len(opened) < 2:
             raise InputError(f"{opened.source}: a map needs at least 2 images, found {len(opened)}")
+        probe = None if audience is None else audience.begin(opened)
     config = settings.config
     if output is not None and overwrite and leads():
         disk.remove_checkpoint(output)
@@ -191,9 +197,12 @@ def fit(
             resume=resume,
             identity={"images": opened.fingerprint},
             listeners=listeners,
+            audience=audience,
+            probe=probe,
             say=say,
             progress=progress,
             started=started,
+            clock=time.monotonic if audience is None else audience.control.clock,
         )
     )
     result = ImageMap(

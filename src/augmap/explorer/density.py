@@ -21,7 +21,7 @@ def density(uv: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "h w"] | None:
 
     The blur is Scott's rule in two dimensions, n^(-1/6), fixed at :data:`_BLUR` for 60,000 images.
     """
-    if not np.ptp(uv, axis=0).any():
+    if not len(uv) or not np.ptp(uv, axis=0).any():
         return None
     edges = np.linspace(-EXTENT, EXTENT, CELLS + 1)
     counts = np.histogram2d(uv[:, 1], uv[:, 0], bins=(edges, edges))[0]

@@ -104,6 +104,7 @@ class Live:
     def begin(self, images: int, uv: np.ndarray) -> None:
         """Take note of how many images there are, and where the probe is shown before the first frame."""
         self.images, self._uv = images, uv
+        self._tell("meta", {})
 
     def listen(self, report: Report) -> None:
         """Listen to training: called after every step."""
