@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 from pathlib import Path
@@ -46,11 +47,11 @@ def explore(
     """
     from augmap.explorer.serve import Site
     from augmap.explorer.server import bind
-    from augmap.explorer.site import complete_in_background, open_map
+    from augmap.explorer.site import open_map, prepare_in_background
 
     server = bind(host, port)
     shown = open_map(map, second=second, images=images, place=lambda m: encoder_of(m, device))
-    complete_in_background(shown)
+    prepare_in_background(shown)
     address = serve(server, Site(shown), open_browser=not no_open)
     print(f"{map}: {count(shown.m.n, 'image')} at {address}", flush=True)
     wait(server)
@@ -112,3 +113,4 @@ def wait(server: Server) -> None:
         pass
     finally:
         server.close()
+        gc.freeze()  # else the interpreter looks through all of torch once more on its way out, for 2 s

@@ -16,7 +16,7 @@ from augmap.explorer.probe import sample, show_nothing, show_probe
 from augmap.explorer.replay import FILE, replay_bytes
 from augmap.explorer.serve import Site
 from augmap.explorer.server import bind
-from augmap.explorer.site import complete_in_background, open_map
+from augmap.explorer.site import open_map, prepare_in_background
 from augmap.method.audience import Audience
 from augmap.method.control import Control
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from augmap.imagemap import ImageMap
     from augmap.images.imageset import ImageSet
 
-EVERY = 5.0
+EVERY = 2.0
 """Seconds between frames, at least."""
 _FAREWELL = 0.3
 """Seconds in which the page hears of an end that came early."""
@@ -76,7 +76,7 @@ class Watched:
         disk.update(self.output, {FILE: replay_bytes(replay)})
         shown = open_map(self.output, place=lambda m: explore.encoder_of(m, self.device))
         self._site.shown = shown
-        complete_in_background(shown)
+        prepare_in_background(shown)
         self.live.end("done", map=True)
 
     def wait(self) -> None:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 REMEMBERED = 300
 """Events that a browser which comes back can still get."""
 MAX_LOSSES = 4000
+MAX_FRAMES = 1200
+"""Frames that a film keeps, 24 MB of 5,000 images; at more, every other one is dropped."""
 POLL = 0.1
 """Seconds between looks for new events."""
 BREATH = 15.0
@@ -68,7 +70,7 @@ class Live:
         self._events: deque[Event] = deque(maxlen=REMEMBERED)
         self._newest: dict[str, str] = {}  # of each kind of event
         self._uv: np.ndarray | None = None
-        self._stage, self._told, self._told_losses = -1, -math.inf, 0
+        self._stage, self._frames, self._told, self._told_losses = -1, 0, -math.inf, 0
 
     def act(self, action: str) -> str:
         """Do what the page asks, ``pause``, ``resume`` or ``stop``; return the state.
@@ -104,7 +106,7 @@ class Live:
     def begin(self, images: int, uv: np.ndarray) -> None:
         """Take note of how many images there are, and where the probe is shown before the first frame."""
         self.images, self._uv = images, uv
-        self._tell("meta", {})
+        self._tell("meta", {"n": len(uv)})
 
     def listen(self, report: Report) -> None:
         """Listen to training: called after every step."""
@@ -134,14 +136,17 @@ class Live:
         if frame is None:
             return
         self._uv, q = frame.uv, to_u16(frame.uv)
+        film = self.replay
+        if len(film.frames) >= MAX_FRAMES:
+            film.frames[:], film.entries[:] = film.frames[::2], film.entries[::2]
         known = _plain(report)
         entry = {key: known[key] for key in ("stage", "stage_number", "step", "epoch", "seconds", "loss")}
         entry["pca"] = frame.pca
-        self.replay.frames.append(q)
-        self.replay.entries.append(entry)
+        film.frames.append(q)
+        film.entries.append(entry)
+        self._frames += 1
         xy = base64.b64encode(q.astype("<u2").tobytes()).decode()
-        number = len(self.replay.frames) - 1
-        self._tell("frame", {"frame": number, **entry, "dim": frame.dim, "n": len(q), "xy": xy})
+        self._tell("frame", {"frame": self._frames - 1, **entry, "dim": frame.dim, "n": len(q), "xy": xy})
 
     def settle(self, uv: np.ndarray, rows: np.ndarray) -> Replay:
         """End the film with the finished map, and turn all that came before onto it.
@@ -174,13 +179,14 @@ class Live:
         number = events[-1][0] if events else 0
         if last is not None and last <= number and (not events or events[0][0] <= last + 1):
             return [e for e in events if e[0] > last]
-        stand = [(number, kind, newest[kind]) for kind in ("stage", "status", "frame") if kind in newest]
+        order = ("meta", "stage", "status", "frame")
+        stand = [(number, kind, newest[kind]) for kind in order if kind in newest]
         by_stage: dict[int, list[list[float]]] = {}
-        for seconds, loss, stage in list(self.replay.losses):
+        for seconds, loss, stage in self.replay.losses[: self._told_losses]:
             by_stage.setdefault(stage, []).append([seconds, loss])
         for stage, points in by_stage.items():
             stand.append((number, "loss", json.dumps({"points": points, "stage_number": stage})))
-        return stand + [(number, "end", newest["end"])] * ("end" in newest)
+        return stand + [(number, "end", newest[kind]) for kind in ("end",) if kind in newest]
 
     def _tell(self, kind: str, data: Mapping[str, Any]) -> None:
         text = json.dumps(data)

@@ -85,6 +85,12 @@ class Placing:
             answer |= {"x": float(out.position[0]), "y": float(out.position[1])}
         return answer
 
+    def warm(self) -> None:
+        """Have the encoder loaded before somebody waits for it."""
+        at = self.m.preprocessing
+        assert at is not None
+        self.place(np.zeros((at.image_size, at.image_size, at.channels), np.uint8))
+
     def usual(self) -> np.ndarray:
         """Distances from a sample of the map's images to their nearest other image, in feature space."""
         if self._usual is None:

@@ -100,6 +100,9 @@ def make_app(site: Site, access: Access, *, static: Path = STATIC) -> Guard:
             raise HTTPException(404, "no such file")
         return Response(files[name], media_type=MEDIA[Path(name).suffix])
 
+    async def embed(request: Request) -> Response:
+        return await _embed(site.shown, request)
+
     def replay(request: Request) -> Response:
         found = site.live.replay if site.live is not None else site.shown.replay
         if found is None:
@@ -116,7 +119,7 @@ def make_app(site: Site, access: Access, *, static: Path = STATIC) -> Guard:
         *_map_routes(site),
         *_review_routes(site),
         *_live_routes(site),
-        Route("/embed", lambda request: _embed(site, request), methods=["POST"]),
+        Route("/embed", embed, methods=["POST"]),
     ]
     handlers: Any = {HTTPException: _refused, RefusedError: _refused_upload, Exception: _failed}
     return Guard(Starlette(routes=routes, exception_handlers=handlers), access)
@@ -234,8 +237,7 @@ def _live_routes(site: Site) -> list[Route]:
     return [Route("/events", events), Route("/control", control, methods=["POST"])]
 
 
-async def _embed(site: Site, request: Request) -> Response:
-    shown = site.shown
+async def _embed(shown: Shown, request: Request) -> Response:
     if shown.placing is None:
         raise HTTPException(409, shown.cannot or "images cannot be placed now")
     data = await read_body(request.stream())

@@ -145,9 +145,15 @@ def complete(shown: Shown) -> None:
             nearby.keep(shown.path, shown.near)
 
 
-def complete_in_background(shown: Shown) -> threading.Thread:
-    """Run :func:`complete` in a thread that does not keep the process alive."""
-    thread = threading.Thread(target=complete, args=(shown,), daemon=True, name="augmap-neighbors")
+def prepare_in_background(shown: Shown) -> threading.Thread:
+    """Load the encoder and :func:`complete` what is shown, in a thread that does not keep the process alive."""
+
+    def prepare() -> None:
+        if shown.placing is not None:
+            shown.placing.warm()
+        complete(shown)
+
+    thread = threading.Thread(target=prepare, daemon=True, name="augmap-prepare")
     thread.start()
     return thread
 

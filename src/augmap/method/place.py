@@ -54,7 +54,7 @@ class Placer:
     def _cloud(self, pixels: np.ndarray) -> np.ndarray:
         if self.augmentation is None:
             return np.zeros((0, self.encoder.dim), np.float32)
-        images = torch.from_numpy(np.ascontiguousarray(pixels))[None].to(self.device)
+        images = torch.from_numpy(np.array(pixels))[None].to(self.device)
         images = images.expand(self.views, -1, -1, -1)  # (v, s, s, c)
         parameters = draw(
             self.augmentation,
