@@ -8,8 +8,10 @@ from scipy.ndimage import gaussian_filter
 
 CELLS = 256
 """Cells an edge: 256 kB."""
-EXTENT = 1.1
+EXTENT = 1.2
 """Half of the grid's edge in scaled units: what is blurred beyond the outermost image is still on it."""
+_WIDEST = 8.0
+"""Cells; the margin holds 2.5 times that."""
 _BLUR = 0.012
 """Standard deviation of the blur, as a share of the map's edge, for 60,000 images; more for fewer."""
 
@@ -25,5 +27,5 @@ def density(uv: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, "h w"] | None:
         return None
     edges = np.linspace(-EXTENT, EXTENT, CELLS + 1)
     counts = np.histogram2d(uv[:, 1], uv[:, 0], bins=(edges, edges))[0]
-    blur = _BLUR * (60_000 / len(uv)) ** (1 / 6) * CELLS / EXTENT
+    blur = min(_BLUR * (60_000 / len(uv)) ** (1 / 6) * CELLS / EXTENT, _WIDEST)
     return gaussian_filter(counts, blur, mode="constant").astype("<f4")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "X-Frame-Options": "DENY",
 }
+_HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^:\[\]@/\s]*)(:(?P<port>[0-9]{0,5}))?")
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -65,8 +67,8 @@ class Access:
 
     def admits_host(self, value: str) -> bool:
         """Whether a Host header names this server."""
-        name, port = split_host(value)
-        return (name in LOOPBACK or name in self.hosts) and (port == "" or port.isdigit())
+        name, _ = split_host(value)
+        return name in LOOPBACK or name in self.hosts
 
     def admits_token(self, value: str | None) -> bool:
         """Whether this is the token; takes equally long whatever it is."""
@@ -101,13 +103,12 @@ def names_of(host: str) -> tuple[str, ...]:
 
 
 def split_host(value: str) -> tuple[str, str]:
-    """Return name, in lower case, and port of a Host header; IPv6 addresses keep their brackets."""
-    value = value.strip().lower()
-    if value.startswith("["):
-        name, _, rest = value.partition("]")
-        return f"{name}]", rest.removeprefix(":")
-    name, _, port = value.partition(":")
-    return name, port
+    """Return name, in lower case, and port of a Host header; IPv6 addresses keep their brackets.
+
+    What is no Host header has an empty name.
+    """
+    found = _HOST.fullmatch(value.strip().lower())
+    return (found["name"], found["port"] or "") if found else ("", "")
 
 
 class Guard:

@@ -56,6 +56,13 @@ class Shown:
         """Return the original of a row; raises :class:`~augmap.explorer.originals.GoneError`."""
         return self.originals.get(self.m.items.names[row])
 
+    def cannot_place(self, reason: str) -> None:
+        """Take note that images cannot be placed, and why."""
+        self.placing, self.cannot = None, reason
+        facts = self.blobs.facts
+        can, why = {**facts["capabilities"], "embed": False}, {**facts["reasons"], "embed": reason}
+        self.blobs = replace(self.blobs, facts={**facts, "capabilities": can, "reasons": why})
+
     def near_row(self, row: int) -> dict[str, Any]:
         """Return the neighbours of one row, found now where they are not known yet."""
         return nearby.of_row(self.m, row, self.near)
@@ -146,11 +153,14 @@ def complete(shown: Shown) -> None:
 
 
 def prepare_in_background(shown: Shown) -> threading.Thread:
-    """Load the encoder and :func:`complete` what is shown, in a thread that does not keep the process alive."""
+    """Load the encoder and :func:`complete` what is shown, in a thread that ends with the process."""
 
     def prepare() -> None:
         if shown.placing is not None:
-            shown.placing.warm()
+            try:
+                shown.placing.warm()
+            except InputError as error:  # the description of the encoder was edited by hand
+                shown.cannot_place(str(error))
         complete(shown)
 
     thread = threading.Thread(target=prepare, daemon=True, name="augmap-prepare")
