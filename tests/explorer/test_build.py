@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import json
 
 import numpy as np
@@ -22,7 +23,7 @@ from madeup import full_map
 def read_text(data, n):
     offsets = np.frombuffer(data[: 4 * (n + 1)], "<u4")
     body = data[4 * (n + 1) :]
-    return [body[a:b].decode() for a, b in zip(offsets, offsets[1:], strict=False)]
+    return [body[a:b].decode() for a, b in itertools.pairwise(offsets)]
 
 
 def numbers(blobs, id, dtype="<f4"):
@@ -180,6 +181,7 @@ def test_regions_have_a_medoid_and_a_majority():
     level = Level("coarse", np.array([1, 1, 1, 2, 0, 1]), np.array([2, 3]))
     meta = build(m, title="t", levels=[level]).meta()
     first, second = meta["regions"]["levels"][0]["regions"]
+    assert meta["pending"] == []
     assert (first["size"], first["medoid"], first["name"], first["share"]) == (4, 2, "cat", 0.5)
     assert (second["size"], second["name"], second["share"]) == (1, None, None)
     assert first["u"] == pytest.approx(make_scale(m.positions)(m.positions)[2, 0], abs=1e-6)
@@ -229,7 +231,7 @@ def test_quality_beside_its_controls():
         "knn": {"accuracy": 0.7, "k": 15, "split": "official"},
     }  # fmt: skip
     metrics = {"scores": [
-        {"metric": "trustworthiness", "space": "map", "value": 0.8, "setting": "k=15", "beside": {"PCA": 0.7, "x": 3}},
+        {"metric": "trustworthiness", "space": "map", "value": 0.8, "beside": {"PCA": 0.7, "x": 3}},
         {"metric": "silhouette", "value": -0.2}, {"metric": 3, "value": 0.5}, "nonsense",
     ]}  # fmt: skip
     found = build(m, title="t", metrics=metrics).meta()["quality"]

@@ -65,7 +65,8 @@ def test_loopback_names_with_any_port(ask, host):
 
 @pytest.mark.parametrize(
     "host",
-    ["evil.example", "evil.example:8765", "127.0.0.1.evil.example", "127.0.0.1:8765@evil.example", "localhost.", "",
+    ["evil.example", "evil.example:8765", "127.0.0.1.evil.example",
+     "127.0.0.1:8765@evil.example", "localhost.", "",
      "127.0.0.1:x", "[::1", "192.168.0.7:8765", "localhost:80:80"],
 )  # fmt: skip
 def test_another_host_is_refused(ask, host):
@@ -152,8 +153,9 @@ def test_every_answer_carries_the_policy(ask, shown, page, path, status):
 
 def test_the_policy_is_that_of_the_reference():
     assert POLICY == (
-        "default-src 'none'; script-src 'self' 'unsafe-eval' 'wasm-unsafe-eval'; worker-src blob:; connect-src 'self'; "
-        "img-src 'self' blob: data:; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self' 'unsafe-eval' 'wasm-unsafe-eval'; worker-src blob:; "
+        "connect-src 'self'; img-src 'self' blob: data:; style-src 'self'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'"
     )
 
 

@@ -179,7 +179,8 @@ def test_a_hostile_map_leads_nowhere(tmp_path, page, name):
 
 @pytest.mark.parametrize(
     ("content", "kind"),
-    [(b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>", "svg"), (b"<html><script>1</script>", "png"),
+    [(b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>", "svg"),
+     (b"<html><script>1</script>", "png"),
      (b"root:x:0:0", "png"), (b"", "jpg"), (png_header(60_000, 60_000), "png")],
 )  # fmt: skip
 def test_only_images_are_ever_sent(tmp_path, page, content, kind):

@@ -6,7 +6,7 @@ import gc
 import sys
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -50,7 +50,9 @@ def explore(
     from augmap.explorer.site import open_map, prepare_in_background
 
     server = bind(host, port)
-    shown = open_map(map, second=second, images=images, place=lambda m: encoder_of(m, device))
+    shown = open_map(
+        map, second=second, images=images, place=lambda m: encoder_of(m, device), find_regions=find_regions
+    )
     prepare_in_background(shown)
     address = serve(server, Site(shown), open_browser=not no_open)
     print(f"{map}: {count(shown.m.n, 'image')} at {address}", flush=True)
@@ -114,3 +116,10 @@ def wait(server: Server) -> None:
     finally:
         server.close()
         gc.freeze()  # else the interpreter looks through all of torch once more on its way out, for 2 s
+
+
+def find_regions(m: ImageMap) -> dict[str, Any]:
+    """Divide a map into regions, as ``augmap review`` does."""
+    from augmap.review.clusters import find_clusters, to_json
+
+    return to_json(find_clusters(m.positions, features=m.features, labels=m.labels), m.n)

@@ -16,7 +16,7 @@ from augmap.explorer.probe import sample, show_nothing, show_probe
 from augmap.explorer.replay import FILE, replay_bytes
 from augmap.explorer.serve import Site
 from augmap.explorer.server import bind
-from augmap.explorer.site import open_map, prepare_in_background
+from augmap.explorer.site import Shown, open_map, prepare_in_background
 from augmap.method.audience import Audience
 from augmap.method.control import Control
 
@@ -71,10 +71,10 @@ class Watched:
     def finished(self, made: ImageMap) -> None:
         """Show the map that has been saved, and keep with it how it formed."""
         assert self._rows is not None
-        shown = open_map(self.output, place=lambda m: explore.encoder_of(m, self.device))
+        shown = self._open()
         replay = self.live.settle(shown.blobs.scale(made.positions[self._rows]), self._rows)
         disk.update(self.output, {FILE: replay_bytes(replay)})
-        shown = open_map(self.output, place=lambda m: explore.encoder_of(m, self.device))
+        shown = self._open()
         self._site.shown = shown
         prepare_in_background(shown)
         self.live.end("done", map=True)
@@ -92,3 +92,10 @@ class Watched:
         )
         self.live.begin(len(images), self._site.shown.m.positions)
         return rows
+
+    def _open(self) -> Shown:
+        return open_map(
+            self.output,
+            place=lambda m: explore.encoder_of(m, self.device),
+            find_regions=explore.find_regions,
+        )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -134,12 +134,6 @@ def build(
         columns.rows("hilbert", "order", "order", hilbert_order(uv), about="rows along the map"),
     ]
     made += _labels_and_scores(m)
-    made += [
-        columns.coded(
-            f"r{i}", f"regions, {x.name}", x.codes, ["", *(f"region {k + 1}" for k in range(len(x.medoids)))]
-        )
-        for i, x in enumerate(levels)
-    ]
     thumbs, why = _usable(m.thumbs)
     if why:
         reasons["thumbs"] = why
@@ -174,24 +168,33 @@ def build(
                 "extent": [-EXTENT, EXTENT],
                 "max": float(grid.max()),
             },
-            "regions": {
-                "levels": [
-                    {"id": f"r{i}", "name": x.name, "regions": regions.describe(x, uv, m.labels)}
-                    for i, x in enumerate(levels)
-                ]
-            }
-            if levels
-            else None,
+            "regions": None,
             "capabilities": {name: name not in reasons for name in CAPABILITIES},
             "reasons": reasons,
             "maps": [{"prefix": "", "title": title}],
             "info": facts.rows(m),
             "quality": facts.quality(m, metrics),
             "points_tested": POINTS_TESTED,
+            "pending": [],
             "live": None,
         },
     )
+    blobs = with_regions(blobs, m, levels) if levels else blobs
     return blobs if near is None else with_neighbors(blobs, m, near)
+
+
+def with_regions(blobs: Blobs, m: ImageMap, levels: Sequence[Level]) -> Blobs:
+    """Return blobs with these regions."""
+    uv = blobs.scale(m.positions)
+    made, described = {}, []
+    for i, level in enumerate(levels):
+        names = ["", *(f"region {k + 1}" for k in range(len(level.medoids)))]
+        made[f"r{i}"] = columns.coded(f"r{i}", f"regions, {level.name}", level.codes, names)
+        entries = regions.describe(level, uv, m.labels)
+        described.append({"id": f"r{i}", "name": level.name, "regions": entries})
+    return replace(
+        blobs, columns={**blobs.columns, **made}, facts={**blobs.facts, "regions": {"levels": described}}
+    )
 
 
 def with_neighbors(blobs: Blobs, m: ImageMap, near: Nearby) -> Blobs:
@@ -205,11 +208,9 @@ def with_neighbors(blobs: Blobs, m: ImageMap, near: Nearby) -> Blobs:
         made.append(_table("nn_features", "neighbours in feature space", near.features, k))
         made.append(columns.score("neighbor_recall", "neighbor_recall", nearby.recall(near), share))
     entry = {"k": k, "features": why is None, "map": m.n > 1, "reason": why}
-    return Blobs(
+    return replace(
+        blobs,
         columns={**blobs.columns, **{c.id: c for c in made}},
-        others=blobs.others,
-        pages=blobs.pages,
-        scale=blobs.scale,
         facts={**blobs.facts, "neighbors": entry},
     )
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from augmap import folder as disk
 from augmap.errors import InputError
+from augmap.explorer.arrays import read_arrays
 from augmap.imagemap import ImageMap
 from augmap.neighbors import nearest
 
@@ -116,13 +117,8 @@ def read(path: Path, record: Mapping[str, Any], n: int) -> Nearby:
 
     The file is a cache: one that cannot be understood is found again, not an error.
     """
-    if FILE not in record["files"]:
-        return Nearby()
-    try:
-        with np.load(io.BytesIO(disk.read_file(path, FILE, record)), allow_pickle=False) as file:
-            arrays = {name: file[name] for name in ("map", "features", "distances") if name in file.files}
-    except (InputError, ValueError, OSError, KeyError):
-        return Nearby()
+    found = read_arrays(path, record, FILE) or {}
+    arrays = {name: found[name] for name in _KINDS if name in found}
     if any(a.ndim != 2 or len(a) != n or not 1 <= a.shape[1] < n for a in arrays.values()):
         return Nearby()
     if any(arrays[name].max() >= n for name in ("map", "features") if name in arrays):

@@ -13,7 +13,7 @@ from augmap.errors import InputError
 from augmap.items import read_table, write_table
 
 FILE = "review.csv"
-COLUMNS = ("queue", "group", "rank", "row", "name", "split", "label", "score", "reason", "decision")
+COLUMNS = ("queue", "group", "rank", "row", "name", "split", "label", "score", "tag", "reason", "decision")
 DECISIONS = "keep, drop, relabel:NAME, or nothing"
 MAX_NAME = 200
 """Characters of a new label."""
@@ -61,7 +61,7 @@ class Queues:
             item = {
                 "line": number,
                 "row": self.rows.get(entry["name"]),
-                **{key: entry[key] for key in ("name", "split", "label", "reason", "decision")},
+                **{key: entry[key] for key in ("name", "split", "label", "tag", "reason", "decision")},
                 "score": _number(entry["score"]),
             }
             queues.setdefault(entry["queue"], {}).setdefault(entry["group"] or str(number), []).append(item)

@@ -38,7 +38,8 @@ class Level:
 def read(path: Path, record: Mapping[str, Any], n: int) -> list[Level]:
     """Read ``regions.json``; no levels where there is none, or it cannot be understood: it is a by-product.
 
-    Its form: ``{"levels": [{"name": "coarse", "codes": [0, 1, ...], "medoids": [17, ...]}]}``, coarse first.
+    Its form: ``{"levels": [{"name": "coarse", "assignment": [-1, 0, ...], "regions": [{"medoid": 17}]}]}``,
+    coarse first; region i of a level is that of the images to which i is assigned.
     """
     if FILE not in record["files"]:
         return []
@@ -58,7 +59,11 @@ def parse(found: Any, n: int) -> list[Level]:
     """
     try:
         levels = [
-            Level(str(x["name"]), np.asarray(x["codes"], np.int64), np.asarray(x["medoids"], np.int64))
+            Level(
+                str(x["name"]),
+                np.asarray(x["assignment"], np.int64) + 1,
+                np.array([region["medoid"] for region in x["regions"]], np.int64),
+            )
             for x in found["levels"]
         ]
     except (KeyError, TypeError, ValueError, OverflowError) as error:

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, UInt16
 
 from augmap import folder as disk
-from augmap.errors import InputError
+from augmap.explorer.arrays import read_arrays
 
 FILE = "replay.npz"
 MAX_FRAMES = 100_000
@@ -85,14 +85,14 @@ def replay_bytes(replay: Replay) -> bytes:
 
 def read_replay(path: Path, record: Mapping[str, Any], n: int) -> Replay | None:
     """Read ``replay.npz`` of a map of ``n`` images; None where there is none, or it does not fit."""
-    if FILE not in record["files"]:
+    found = read_arrays(path, record, FILE)
+    if found is None or not {"frames", "losses", "rows", "about"} <= set(found):
         return None
+    frames, losses, rows = found["frames"], found["losses"], found["rows"]
     try:
-        with np.load(io.BytesIO(disk.read_file(path, FILE, record)), allow_pickle=False) as file:
-            frames, losses, rows = file["frames"], file["losses"], file["rows"]
-            about = json.loads(file["about"].tobytes())
+        about = json.loads(found["about"].tobytes())
         entries, stages = about["entries"], about["stages"]
-    except (InputError, ValueError, OSError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None
     fits = (
         (frames.dtype, rows.dtype) == (np.uint16, np.uint32)

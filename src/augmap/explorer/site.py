@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ from typing import Any
 from augmap import folder as disk
 from augmap.errors import InputError
 from augmap.explorer import nearby, pair, regions
-from augmap.explorer.build import Blobs, build, with_neighbors
+from augmap.explorer.build import Blobs, build, with_neighbors, with_regions
 from augmap.explorer.nearby import Nearby
 from augmap.explorer.originals import Originals, Picture, find_root
 from augmap.explorer.placing import Place, Placing
@@ -51,6 +52,8 @@ class Shown:
     second_near: Callable[[int], dict[str, Any]] | None = None
     cannot: str | None = None
     """Why images cannot be placed."""
+    find_regions: FindRegions | None = None
+    """Divides the map, where that has not been done."""
 
     def original(self, row: int) -> Picture:
         """Return the original of a row; raises :class:`~augmap.explorer.originals.GoneError`."""
@@ -62,6 +65,10 @@ class Shown:
         facts = self.blobs.facts
         can, why = {**facts["capabilities"], "embed": False}, {**facts["reasons"], "embed": reason}
         self.blobs = replace(self.blobs, facts={**facts, "capabilities": can, "reasons": why})
+
+    def pending(self, *names: str) -> None:
+        """Say in ``meta.json`` what is still being found."""
+        self.blobs = replace(self.blobs, facts={**self.blobs.facts, "pending": list(names)})
 
     def near_row(self, row: int) -> dict[str, Any]:
         """Return the neighbours of one row, found now where they are not known yet."""
@@ -100,8 +107,6 @@ def open_map(
     if near.map is None:
         near = replace(near, map=nearby.find_map(m, near.k or nearby.K))
     levels = regions.read(path, record, m.n)
-    if not levels and find_regions is not None and m.n > 1:
-        levels = _find_regions(path, m, find_regions)
     originals = find_root(m.info.get("source"), images, path.absolute().parent)
     queues = Queues(path, {name: row for row, name in enumerate(m.items.names)})
     replay = read_replay(path, record, m.n)
@@ -125,6 +130,8 @@ def open_map(
     if replay is not None and replay.rows is not None:
         blobs = replace(blobs, others={**blobs.others, "replay_rows": replay.rows.astype("<u4").tobytes()})
     shown = Shown(path=path, m=m, blobs=blobs, near=near, originals=originals, queues=queues, replay=replay)
+    if not levels and m.n > 1:
+        shown.find_regions = find_regions
     if not isinstance(encoder, str):
         usual = None if near.distances is None else near.distances[:, 0]
         shown.placing = Placing(m, blobs.scale, encoder, usual)
@@ -140,16 +147,23 @@ def open_map(
 
 
 def complete(shown: Shown) -> None:
-    """Find everybody's neighbours in feature space, where that is feasible, and keep them with the map.
+    """Find what takes long: everybody's neighbours in feature space, and regions; and keep it with the map.
 
     May run in a thread of its own while the map is shown.
     """
-    if shown.near.features is None and nearby.why_not(shown.m) is None:
-        features, distances = nearby.find_features(shown.m, shown.near.k or nearby.K)
-        shown.near = replace(shown.near, features=features, distances=distances)
+    features = shown.near.features is None and nearby.why_not(shown.m) is None
+    shown.pending(*(["neighbors"] if features else []), *(["regions"] if shown.find_regions else []))
+    if features:
+        table, distances = nearby.find_features(shown.m, shown.near.k or nearby.K)
+        shown.near = replace(shown.near, features=table, distances=distances)
         shown.blobs = with_neighbors(shown.blobs, shown.m, shown.near)
         if shown.path is not None:
             nearby.keep(shown.path, shown.near)
+    if shown.find_regions is not None:
+        shown.pending("regions")
+        levels = _find_regions(shown.path, shown.m, shown.find_regions)
+        shown.blobs = with_regions(shown.blobs, shown.m, levels) if levels else shown.blobs
+    shown.pending()
 
 
 def prepare_in_background(shown: Shown) -> threading.Thread:
@@ -168,14 +182,13 @@ def prepare_in_background(shown: Shown) -> threading.Thread:
     return thread
 
 
-def _find_regions(path: Path, m: ImageMap, find: FindRegions) -> list[regions.Level]:
+def _find_regions(path: Path | None, m: ImageMap, find: FindRegions) -> list[regions.Level]:
     """Divide the map and keep the division with it, where it may be written."""
     found = dict(find(m))
     levels = regions.parse(found, m.n)
-    try:
-        disk.update(path, {regions.FILE: disk.json_bytes(found, indent=None)})
-    except (InputError, OSError):  # a map that may only be read
-        return levels
+    if path is not None:
+        with contextlib.suppress(InputError, OSError):  # a map that may only be read
+            disk.update(path, {regions.FILE: disk.json_bytes(found, indent=None)})
     return levels
 
 
