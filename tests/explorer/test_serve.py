@@ -343,3 +343,41 @@ def photo_page(folder):
 def test_json_of_everything_is_strict(ask):
     for path in ("/meta.json", "/near/0.json"):
         json.loads(ask.get(path).text, parse_constant=lambda name: pytest.fail(name))
+
+
+def test_regions_are_found_in_the_background_and_kept(map_folder, page):
+    asked = []
+
+    def find(m):
+        asked.append(Asking(shown, page).get("/meta.json").json())
+        assignment = [i % 3 - 1 for i in range(m.n)]
+        return {
+            "levels": [
+                {"name": "coarse", "assignment": assignment, "regions": [{"medoid": 1}, {"medoid": 2}]}
+            ]
+        }
+
+    shown = open_map(map_folder, find_regions=find)
+    complete(shown)
+    assert asked[0]["pending"] == ["regions"]
+    assert "being found" in asked[0]["reasons"]["regions"]
+    ask = Asking(shown, page)
+    meta = ask.get("/meta.json").json()
+    assert (meta["pending"], "regions" in meta["reasons"]) == ([], False)
+    assert [r["size"] for r in meta["regions"]["levels"][0]["regions"]] == [13, 13]
+    assert ask.column("r0", "u1").tolist() == [i % 3 for i in range(40)]
+    again = open_map(map_folder, find_regions=lambda m: pytest.fail("found again"))
+    complete(again)
+    assert again.blobs.meta()["regions"] == meta["regions"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"[]", b'{"levels": 3}', b'{"levels": [{"name": "a", "assignment": [0], "regions": [{"medoid": 0}]}]}',
+     b'{"levels": [{"name": "a", "assignment": "x", "regions": []}]}'],
+)  # fmt: skip
+def test_regions_that_do_not_fit_are_left_out(map_folder, page, content):
+    from augmap import folder as disk
+
+    disk.update(map_folder, {"regions.json": content})
+    assert Asking(open_map(map_folder), page).get("/meta.json").json()["regions"] is None

@@ -49,10 +49,10 @@ def explore(
     from augmap.explorer.server import bind
     from augmap.explorer.site import open_map, prepare_in_background
 
-    server = bind(host, port)
     shown = open_map(
         map, second=second, images=images, place=lambda m: encoder_of(m, device), find_regions=find_regions
     )
+    server = bind(host, port)
     prepare_in_background(shown)
     address = serve(server, Site(shown), open_browser=not no_open)
     print(f"{map}: {count(shown.m.n, 'image')} at {address}", flush=True)

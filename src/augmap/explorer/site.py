@@ -68,7 +68,12 @@ class Shown:
 
     def pending(self, *names: str) -> None:
         """Say in ``meta.json`` what is still being found."""
-        self.blobs = replace(self.blobs, facts={**self.blobs.facts, "pending": list(names)})
+        reasons = {name: why for name, why in self.blobs.facts["reasons"].items() if name != "regions"}
+        if "regions" in names:
+            reasons["regions"] = "regions are being found; that may take some minutes"
+        self.blobs = replace(
+            self.blobs, facts={**self.blobs.facts, "pending": list(names), "reasons": reasons}
+        )
 
     def near_row(self, row: int) -> dict[str, Any]:
         """Return the neighbours of one row, found now where they are not known yet."""
