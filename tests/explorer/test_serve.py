@@ -373,7 +373,8 @@ def test_regions_are_found_in_the_background_and_kept(map_folder, page):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"[]", b'{"levels": 3}', b'{"levels": [{"name": "a", "assignment": [0], "regions": [{"medoid": 0}]}]}',
+    [b"", b"[]", b'{"levels": 3}',
+     b'{"levels": [{"name": "a", "assignment": [0], "regions": [{"medoid": 0}]}]}',
      b'{"levels": [{"name": "a", "assignment": "x", "regions": []}]}'],
 )  # fmt: skip
 def test_regions_that_do_not_fit_are_left_out(map_folder, page, content):
