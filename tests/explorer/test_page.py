@@ -98,18 +98,22 @@ def test_every_scenario_is_asked_for(results: dict[str, dict]) -> None:
 def test_the_parts_without_a_page() -> None:
     if shutil.which("node") is None or not (WEB / "node_modules" / "esbuild").is_dir():
         assert not required(), f"no node or no esbuild: npm ci in {WEB}"
-        pytest.skip("no node or no esbuild; apt-get install nodejs npm, then npm ci in src/augmap/explorer/web")
-    run = subprocess.run(
-        ["npm", "test", "--silent"], cwd=WEB, capture_output=True, text=True, timeout=300
-    )
+        pytest.skip(
+            "no node or no esbuild; apt-get install nodejs npm, then npm ci in src/augmap/explorer/web"
+        )
+    run = subprocess.run(["npm", "test", "--silent"], cwd=WEB, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stdout[-4000:]
 
 
 def test_the_bundle_is_what_its_source_says(tmp_path: Path) -> None:
     if shutil.which("node") is None or not (WEB / "node_modules" / "esbuild").is_dir():
         assert not required(), f"no node or no esbuild: npm ci in {WEB}"
-        pytest.skip("no node or no esbuild; apt-get install nodejs npm, then npm ci in src/augmap/explorer/web")
-    subprocess.run(["node", "build.mjs", str(tmp_path)], cwd=WEB, check=True, capture_output=True, timeout=120)
+        pytest.skip(
+            "no node or no esbuild; apt-get install nodejs npm, then npm ci in src/augmap/explorer/web"
+        )
+    subprocess.run(
+        ["node", "build.mjs", str(tmp_path)], cwd=WEB, check=True, capture_output=True, timeout=120
+    )
     for name in ("app.js", "app.css", "index.html", "licences.txt"):
         built, committed = (tmp_path / name).read_bytes(), (EXPLORER / "static" / name).read_bytes()
         assert built == committed, f"static/{name} is not what its source says: npm run build"
@@ -184,7 +188,11 @@ def a_review() -> str:
     for group in range(3):
         for rank in range(2):
             row = 10 * group + rank
-            rows.append(f"duplicates,{group + 1},{rank + 1},{row},photos/{row:04d}.png,train,plain,0.99,,nearly the same,")
-    rows += [f"outliers,,{k + 1},{100 + k},photos/{100 + k:04d}.png,train,plain,{9 - k},,far from all others," for k in range(5)]
+            rows.append(
+                f"duplicates,{group + 1},{rank + 1},{row},photos/{row:04d}.png,train,plain,0.99,,nearly the same,"
+            )
+    rows += [
+        f"outliers,,{k + 1},{100 + k},photos/{100 + k:04d}.png,train,plain,{9 - k},,far from all others,"
+        for k in range(5)
+    ]
     return "\n".join(rows) + "\n"
-
