@@ -201,11 +201,17 @@ def _settings(entries: Sequence[Entry], number: int) -> str:
 
 def _versions(entries: Sequence[Entry]) -> str:
     """What the maps were made with; of whom, where it is not the same for all."""
-    used: dict[str, list[str]] = {}
+    users: dict[str, tuple[str, ...]] = {}
     for e in entries:
         for name, version in e.facts.versions.items():
-            used.setdefault(f"{name} {version}", []).append(e.name)
-    said = [what + ("" if len(who) == len(entries) else f" ({', '.join(who)})") for what, who in used.items()]
+            users[f"{name} {version}"] = (*users.get(f"{name} {version}", ()), e.name)
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for what, who in users.items():
+        alike.setdefault(who, []).append(what)
+    said = [
+        ", ".join(what) + ("" if len(who) == len(entries) else f" ({', '.join(who)})")
+        for who, what in alike.items()
+    ]
     return text("Made with " + "; ".join(said) + ".") if said else ""
 
 
