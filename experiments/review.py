@@ -147,7 +147,6 @@ def counts(m: ImageMap, review: Path) -> dict[str, Any]:
         "groups_of_two_labels": sum(len({r["label"] for r in g}) > 1 for g in groups.values()),
         "largest_groups": [about(g) for g in list(groups.values())[:10]],
         "islands": [about(g) for g in list(islands.values())[:10]],
-        "auroc_spread": record.get("auroc_spread"),
     }
     if "automobile" in set(m.labels):
         cars = [g for g in groups.values() if len(g) >= CARS and {r["label"] for r in g} == {"automobile"}]
@@ -157,6 +156,7 @@ def counts(m: ImageMap, review: Path) -> dict[str, Any]:
     if "spread" in m.items.scores:
         near, far = nearest(m.positions, 15)
         votes = disagreement(m.labels, near)
+        out["auroc_spread"] = auroc(m.items.scores["spread"], votes.wrong_on_map == 1)
         radius = m.items.scores["spread"] * far.mean(1, dtype=np.float64)
         out["auroc_spread_not_divided_by_spacing"] = auroc(radius, votes.wrong_on_map == 1)
         out["auroc_spacing_alone"] = auroc(far.mean(1), votes.wrong_on_map == 1)
