@@ -76,7 +76,7 @@ def main() -> None:
     if given.picture:
         draw_first(m, rows_of(review), given.work / "cache", given.picture)
     done = json.loads(given.results.read_text()) if given.results.exists() else {}
-    done[given.name] = {**entry, "machine": hardware()}
+    done[given.name] = {**done.get(given.name, {}), **entry, "machine": hardware()}
     given.results.write_text(json.dumps(done, indent=1) + "\n")
     print(json.dumps(entry, indent=1))
 
@@ -153,6 +153,11 @@ def counts(m: ImageMap, review: Path) -> dict[str, Any]:
         out["automobile_groups"] = [about(g) for g in cars]
         out["automobiles_in_them"] = sum(map(len, cars))
         out["automobiles_in_them_test"] = sum(r["split"] == "test" for g in cars for r in g)
+        # the copied cars go by this name: those in groups with at least two of them
+        brakes = [[r for r in g if "shooting_brake" in r["name"]] for g in groups.values()]
+        brakes = [g for g in brakes if len(g) > 1]
+        out["shooting_brakes_in_groups"] = sum(map(len, brakes))
+        out["shooting_brakes_in_groups_test"] = sum(r["split"] == "test" for g in brakes for r in g)
     if "spread" in m.items.scores:
         near, far = nearest(m.positions, 15)
         votes = disagreement(m.labels, near)
@@ -212,7 +217,13 @@ def draw_first(m: ImageMap, rows: list[dict[str, str]], cache: Path, path: Path)
         test = sum(r["split"] == "test" for r in group)
         titles[number] = f"group {number}: {len(group)} images, {test} of them test"
         entries += [
-            Entry(row=int(r["row"]), rank=number, group=number, score=float(r["score"]), caption=r["score"])
+            Entry(
+                row=int(r["row"]),
+                rank=number,
+                group=number,
+                score=float(r["score"] or "nan"),
+                caption=r["score"],
+            )
             for r in group[:10]
         ]
     pictures, _ = open_pictures(m, cache=cache)
