@@ -25,7 +25,9 @@ from augmap.thumbs import make_thumbs
 if TYPE_CHECKING:  # torch is imported when it is needed: loading and showing a map does without
     from torch import nn
 
+    from augmap.method.audience import Audience
     from augmap.method.augment import Augmentation, UserTransform
+    from augmap.method.encoder import Encoder
     from augmap.method.watch import Listener
     from augmap.settings import Settings
 
@@ -65,6 +67,7 @@ def fit(
     max_pixels: int | None = None,
     cache: str | Path | None = None,
     listeners: Sequence[Listener] = (),
+    audience: Audience | None = None,
     say: Say = lambda line: None,
     progress: Bars | None = None,
 ) -> ImageMap:
@@ -112,6 +115,9 @@ def fit(
         learns on at a small rate and the images that are in both keep their places, roughly.
     listeners : sequence of callables
         Called with a :class:`~augmap.method.watch.Report` after each step.
+    audience : Audience, optional
+        Sees a probe of the images move while training goes, and may hold the run or end it early; what
+        ``augmap fit --watch`` serves. One process alone can be watched.
     say : callable
         Called with sentences for the user.
     progress : callable
@@ -173,6 +179,7 @@ def fit(
         config, classes = settings.config, None
         if any(stage.loss == "cross_entropy" for stage in config.stages):  # the one place where labels train
             classes = labelled.training_classes(opened)
+        probe = None if audience is None else audience.begin(opened)
     if output is not None and overwrite and leads():
         disk.remove_checkpoint(output)
     for note in opened.notes:
@@ -198,9 +205,12 @@ def fit(
             identity={"images": opened.fingerprint}
             | ({} if classes is None else {"labels": labelled.fingerprint(classes)}),
             listeners=listeners,
+            audience=audience,
+            probe=probe,
             say=say,
             progress=progress,
             started=started,
+            clock=time.monotonic if audience is None else audience.control.clock,
         )
     )
     result = ImageMap(
@@ -271,6 +281,47 @@ def embedder(of: ImageMap, backbone: nn.Module | None, device: str) -> Callable[
     return partial(_embed, of.weights, of.preprocessing, dict(of.info), backbone, device)
 
 
+def placer(
+    of: ImageMap, *, backbone: nn.Module | None = None, device: str = "auto", views: int = 32
+) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Return a function that places one image at a time: the encoder is built once and stays loaded.
+
+    Parameters
+    ----------
+    of : ImageMap
+        With an encoder.
+    backbone : Module, optional
+        The user's own module that the map was made with.
+    device : str
+        Where it computes: auto, cpu, cuda or mps.
+    views : int
+        Augmented views of an image; of a map whose augmentation was the user's own there are none.
+
+    Returns
+    -------
+    callable
+        uint8 pixels (s, s, c), prepared as ``of.preprocessing`` says, to position (d,), features (f,) and
+        positions of the views (v, d). The position is that of :meth:`ImageMap.embed`, to 1e-5 of the span.
+
+    Raises
+    ------
+    InputError
+        The map has no encoder, or it cannot be built.
+    """
+    if of.weights is None:
+        raise InputError(f"this map has no encoder ({of.info.get('method', '?')} cannot place new images)")
+    import torch
+
+    from augmap.method.launch import pick_device
+    from augmap.method.place import Placer
+    from augmap.settings import make_augmentation
+
+    encoder = _encoder(of.weights, backbone)
+    own = of.config is None or of.config.augment == "custom"
+    augmentation = None if own else make_augmentation(of.config)
+    return Placer(encoder, augmentation, device=torch.device(pick_device(device)), views=views)
+
+
 def _embed(
     weights: Weights,
     preprocessing: Preprocessing,
@@ -283,19 +334,10 @@ def _embed(
 
     from augmap.method.launch import pick_device
     from augmap.method.project import project
-    from augmap.method.weights import from_weights
 
-    if weights.spec.get("backbone") == "custom" and backbone is None:
-        raise InputError(
-            "this map was made with a backbone of your own: read it with augmap.load(path, backbone=module)"
-        )
+    _check_backbone(weights, backbone)
     opened = _open(images, preprocessing)
-    try:
-        encoder = from_weights(weights, backbone)
-    except InputError:
-        raise
-    except (AttributeError, TypeError, ValueError) as error:  # the description was edited by hand
-        raise InputError(f"the map's encoder cannot be built ({error}); copy the map again") from error
+    encoder = _encoder(weights, backbone)
     positions, features = project(encoder, opened.pixels, device=torch.device(pick_device(device)))
     return ImageMap(
         positions=positions,
@@ -307,6 +349,25 @@ def _embed(
         skipped=[(s.name, s.reason) for s in opened.skipped],
         embedder=partial(_embed, weights, preprocessing, info, backbone, device),
     )
+
+
+def _check_backbone(weights: Weights, backbone: nn.Module | None) -> None:
+    if weights.spec.get("backbone") == "custom" and backbone is None:
+        raise InputError(
+            "this map was made with a backbone of your own: read it with augmap.load(path, backbone=module)"
+        )
+
+
+def _encoder(weights: Weights, backbone: nn.Module | None) -> Encoder:
+    from augmap.method.weights import from_weights
+
+    _check_backbone(weights, backbone)
+    try:
+        return from_weights(weights, backbone)
+    except InputError:
+        raise
+    except (AttributeError, TypeError, ValueError) as error:  # the description was edited by hand
+        raise InputError(f"the map's encoder cannot be built ({error}); copy the map again") from error
 
 
 def _open(images: Any, preprocessing: Preprocessing | None, **options: Any) -> ImageSet:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -95,6 +96,12 @@ def fit(
         bool, typer.Option("--strict", help="Stop at unreadable files instead of skipping.")
     ] = False,
     max_pixels: Annotated[int | None, typer.Option(min=1, help="Skip images with more pixels.")] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Serve a page that shows the map forming, until Ctrl-C.")
+    ] = False,
+    no_open: Annotated[
+        bool, typer.Option("--no-open", help="With --watch: print the address; open no browser.")
+    ] = False,
     cache: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the pixel stores.")] = None,
 ) -> None:
     """Train an encoder on images, without labels, and save the map."""
@@ -102,7 +109,17 @@ def fit(
     from augmap.cli.progress import Progress
     from augmap.cli.words import duration, quality
 
-    with Progress() as progress:
+    if no_open and not watch:
+        raise InputError("--no-open belongs to --watch; give both, or leave it out")
+    if watch and (devices > 1 or nodes > 1):
+        raise InputError("a run in several processes cannot be watched; leave out --watch, or train on one")
+    with Progress() as progress, contextlib.ExitStack() as page:
+        watched = None
+        if watch:
+            from augmap.cli.watched import Watched
+
+            watched = page.enter_context(Watched(output, device=device, open_browser=not no_open))
+            progress.say(f"watch it at {watched.address}")
         try:
             made = fit_map(
                 images,
@@ -133,11 +150,14 @@ def fit(
                 max_pixels=max_pixels,
                 cache=cache,
                 listeners=[progress.listen],
+                audience=watched.audience if watched else None,
                 say=progress.say,
                 progress=lambda title: progress.counter(title, "image"),
             )
         except Interrupted as stopped:
             raise Interrupted(f"{stopped} (augmap fit {images} -o {output} ... --resume)") from None
+        if watched is not None:
+            watched.finished(made)
     from augmap.method.launch import leads
 
     if not leads():
@@ -147,6 +167,9 @@ def fit(
     print(f"{output}: {made.n:,} images in {made.dim}-D, {duration(made.info['seconds'])}")
     if made.info["quality"]:
         print(quality(made.info["quality"]))
+    if watched is not None:
+        print(f"the page stays at {watched.address}", flush=True)
+        watched.wait()
 
 
 def parse_epochs(text: str) -> list[float]:

@@ -31,7 +31,7 @@ import augmap
 from augmap.errors import AugmapError, InputError, Interrupted
 
 COMMANDS = (
-    *("demo", "fit", "embed", "plot"),
+    *("demo", "fit", "embed", "explore", "export", "plot"),
     *("evaluate", "baseline", "compare", "review", "apply"),
     *("info", "augmentations", "cache"),
 )

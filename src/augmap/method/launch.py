@@ -35,6 +35,8 @@ def launch(task: Task) -> Outcome:
         See :func:`augmap.method.run.run_task`.
     """
     runtime, kind = task.runtime, pick_device(task.runtime.device)
+    if task.audience is not None and (runtime.devices > 1 or runtime.nodes > 1 or _under_torchrun()):
+        raise InputError("a run in several processes cannot be watched; leave out --watch, or train on one")
     with _threads(runtime.threads):
         if _under_torchrun():
             return _join(task, kind)

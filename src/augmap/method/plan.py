@@ -11,6 +11,7 @@ from lightning_fabric import Fabric
 
 from augmap.config import Stage
 from augmap.errors import InputError
+from augmap.method.schedule import stage_steps
 
 Clock = Callable[[], float]
 
@@ -20,6 +21,8 @@ PROBE_SECONDS, PROBE_SHARE = 10.0, 0.01
 """A measurement of the pace takes about this long, at most this share of the budget."""
 MARGIN = 0.02
 """Share of the budget that is kept free for what nobody foresees."""
+HURRY = 0.25
+"""After a wish for an early end, the stages that are left take this share of the time trained so far."""
 
 
 @dataclass(eq=False)
@@ -117,6 +120,23 @@ class Planner:
         if plan["stage"] != stages[first].name or not any(s.share for s in stages[first + 1 :]):
             return self.clock() + self.left() + grace
         return self.clock() + LATE * (plan["steps"] - done) * plan["step_seconds"] + grace
+
+
+def shortened(stage: Stage, seconds: float, step_seconds: float, per_epoch: float) -> Stage:
+    """Return a stage that takes about this long at most, its rate laid out for that.
+
+    Parameters
+    ----------
+    stage : Stage
+        With steps or epochs.
+    step_seconds : float
+        Measured seconds of one of its steps.
+    per_epoch : float
+        Steps that see every image once.
+    """
+    steps = min(stage_steps(stage, per_epoch), max(1, int(seconds / step_seconds)))
+    warmup = min(stage.warmup_epochs, steps / per_epoch / 10)
+    return dataclasses.replace(stage, epochs=None, steps=steps, warmup_epochs=warmup)
 
 
 def lay_out(

@@ -19,6 +19,7 @@ from augmap.config import Config, Runtime, Stage
 from augmap.errors import InputError, Interrupted, TrainingError
 from augmap.imagemap import Weights
 from augmap.method import checkpoint
+from augmap.method.audience import Audience, Look
 from augmap.method.augment import Augmentation, UserTransform
 from augmap.method.checkpoint import Checkpoint, compare, machine
 from augmap.method.encoder import Encoder
@@ -59,6 +60,9 @@ class Task:
     identity: Mapping[str, Any] = field(default_factory=dict)
     """What must be equal beside the configuration for a checkpoint to be gone on with."""
     listeners: Sequence[Listener] = ()
+    audience: Audience | None = None
+    """Somebody who looks on, at the images in rows ``probe``; in one process alone."""
+    probe: np.ndarray | None = None
     say: Callable[[str], None] = silent
     progress: Callable[[str], Callable[[int, int], None]] | None = None
     started: float = field(default_factory=time.monotonic)
@@ -117,11 +121,12 @@ def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
     resumed_steps = [*found.info["resumed_steps"], found.step] if found else []
     watch = Watch(
         fabric=fabric,
-        listeners=task.listeners,
+        listeners=[*task.listeners, *_looking_on(task, encoder)],
         keep_every=task.runtime.checkpoint_every if task.folder else None,
         stop=stop,
         log=log,
         before=found.info["train_seconds"] if found else 0.0,
+        control=task.audience.control if task.audience else None,
         clock=task.clock,
     )
 
@@ -133,6 +138,7 @@ def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
             "stage": run.number,
             "step": run.step,
             "losses": list(run.losses),
+            "hurry": run.hurry,
             "asked": task.config.to_dict(),
             "config": config.replace(stages=tuple(run.stages)).to_dict(),
             "encoder": run.encoder.spec(),
@@ -149,6 +155,7 @@ def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
     run = Run(encoder=encoder, stages=list(config.stages), keep=keep)
     if found is not None:
         run.number, run.step, run.losses, run.resumed = found.stage, found.step, found.info["losses"], found
+        run.hurry = found.info.get("hurry")
     try:
         stages = train(run, config, graphs, fabric, watch, planner)
     except Stopped:
@@ -189,6 +196,16 @@ def _new_encoder(task: Task, config: Config) -> Encoder:
     if start.mean.numel() != channels:
         raise InputError(f"the map to start from has {start.mean.numel()} channels, the images {channels}")
     return start
+
+
+def _looking_on(task: Task, encoder: Encoder) -> list[Listener]:
+    """The listeners of an audience: what it is told, then what it sees."""
+    if task.audience is None:
+        return []
+    assert task.probe is not None
+    probe = np.ascontiguousarray(task.pixels[task.probe])
+    look = Look(encoder, probe, task.audience.show, task.audience.every, task.clock)
+    return [task.audience.listen, look]
 
 
 def _encoder_of(found: Checkpoint, backbone: nn.Module | None) -> Encoder:

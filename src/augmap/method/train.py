@@ -27,7 +27,7 @@ from augmap.method.checkpoint import Checkpoint, under
 from augmap.method.edges import Edges, Part
 from augmap.method.encoder import Encoder
 from augmap.method.order import Order
-from augmap.method.plan import Planner, lay_out
+from augmap.method.plan import HURRY, PROBE_SHARE, Planner, lay_out, shortened
 from augmap.method.probe import step_seconds
 from augmap.method.schedule import (
     columns,
@@ -64,6 +64,8 @@ class Run:
     """Steps of that stage which are done."""
     losses: Sequence[float] = ()
     """Of the epoch under way."""
+    hurry: float | None = None
+    """Seconds that each stage to come may take, after a wish for an early end."""
     resumed: Checkpoint | None = None
     keep: Callable[[Run, dict[str, Tensor]], None] = lambda run, tensors: None
     """Writes a checkpoint of the run and these tensors."""
@@ -115,6 +117,11 @@ def train(
                 )
                 stage = lay_out(planner, run.stages, number, seconds, per_epoch, fabric)
             deadline = planner.deadline(run.stages, number, run.step)
+        hurry_up(run, watch, len(run.stages) - number)
+        if run.hurry is not None and resumed is None:
+            trial = PROBE_SHARE * run.hurry
+            seconds = step_seconds(encoder, stage, graph, config, fabric=fabric, seconds=trial)
+            stage = shortened(stage, run.hurry, seconds, per_epoch)
         assert stage.share is None, "a stage with a share needs a planner"
         run.stages[number], run.number = stage, number
         span = Span(
@@ -135,6 +142,7 @@ def train(
             encoder.keep_columns(stage.end_dim)
         if done < span.steps:
             run.stages[number] = dataclasses.replace(stage, stop=done)
+        hurry_up(run, watch, len(run.stages) - number - 1)
         run.step, run.losses, run.resumed, resumed = 0, (), None, None
     return tuple(run.stages)
 
@@ -186,6 +194,12 @@ def _train_stage(run: Run, config: Config, graph: Edges, fabric: Fabric, watch: 
     if fabric.world_size > 1:
         unsynchronise(encoder)
     return look.done
+
+
+def hurry_up(run: Run, watch: Watch, left: int) -> None:
+    """After a wish for an early end, give the ``left`` stages to come a short time."""
+    if watch.control is not None and watch.control.taken():
+        run.hurry = HURRY * watch.seconds / max(1, left)
 
 
 def renew(encoder: Encoder, stage: Stage, random: torch.Generator) -> None:

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from augmap.config import Stage
 from augmap.errors import TrainingError
+from augmap.method.control import Control
 
 LOOK_EVERY = 10
 """Steps between looks at the loss, so that a GPU is not kept waiting for the host."""
@@ -117,6 +118,8 @@ class Watch:
     log: list[dict[str, Any]]
     before: float = 0.0
     """Seconds of training before this process began."""
+    control: Control | None = None
+    """Wishes to hold, or to end a stage early; of a run in one process."""
     clock: Callable[[], float] = time.monotonic
     _began: float = field(init=False)
     _kept: float = field(init=False)
@@ -131,7 +134,9 @@ class Watch:
 
     @property
     def keep_due(self) -> bool:
-        """Whether it is time for a checkpoint."""
+        """Whether it is time for a checkpoint: now and then, and before a run is held."""
+        if self.control is not None and self.control.paused:
+            return True
         return self.keep_every is not None and self.clock() - self._kept >= self.keep_every
 
     def kept(self) -> None:
@@ -194,7 +199,11 @@ class StageWatch:
         now = watch.clock()
         self._step, self._stepped = now - self._stepped, now
         late = span.deadline is not None and now + self._until_asked() > span.deadline
-        hurried = watch.fabric.world_size == 1 and (watch.stop.wanted or late)  # nobody else to agree with
+        control = watch.control
+        late = late or (control is not None and control.finishing)
+        held = control is not None and control.paused
+        # nobody else to agree with
+        hurried = watch.fabric.world_size == 1 and (watch.stop.wanted or late or held)
         if not (epoch_ended or hurried or self.done - self._looked >= LOOK_EVERY):
             self._tell(rate)
             return False
@@ -208,7 +217,16 @@ class StageWatch:
             watch.kept()
         if stop:
             raise Stopped
+        if control is not None and held:
+            self._hold(control)
         return last or late
+
+    def _hold(self, control: Control) -> None:
+        """Wait until the run may go on; the checkpoint is written already."""
+        control.hold(lambda: self.watch.stop.wanted)
+        if self.watch.stop.wanted:
+            self._keep(self.done, self._epoch)
+            raise Stopped
 
     def _until_asked(self) -> float:
         """Seconds until the stage could end next: after one step, with other processes at the next look."""

@@ -1,0 +1,1 @@
+"""The explorer: a map's folder becomes a page on which a person walks around."""
