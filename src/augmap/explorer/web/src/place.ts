@@ -1,0 +1,306 @@
+// An image dropped or pasted anywhere lands on the map: with the cloud of its views, its ellipse and its neighbours.
+
+import type { App } from "./app.ts";
+import { toScreen } from "./camera.ts";
+import type { Meta, Placement } from "./contract.ts";
+import { el, fill, iconButton, number, plural, score } from "./dom.ts";
+import { ellipseOf } from "./ellipse.ts";
+import type { Ink } from "./layers.ts";
+import { sentence, strip } from "./panel.ts";
+import { Refusal, reasonOf, type Placer } from "./source.ts";
+import type { Layer, Stage } from "./stage.ts";
+
+export const MAX_BYTES = 20_000_000;
+
+export interface Placed {
+  name: string;
+  place: Placement;
+  picture: HTMLImageElement;
+}
+
+export interface Placing {
+  element: HTMLElement;
+  layer: Layer;
+  /** The image that is shown, if one is. */
+  current(): Placed | null;
+  close(): boolean;
+}
+
+export function placing(app: App, stage: Stage, ink: () => Ink, go: (row: number) => void, say: (text: string) => void, opened: () => void): Placing {
+  const element = el("section.panel-section.placed", { "aria-label": "New images", hidden: true });
+  const target = el("div.drop", { hidden: true }, el("p", {}, ""));
+  document.body.append(target);
+  const all: Placed[] = [];
+  let shown: Placed | null = null;
+  let placer: Promise<Placer | null> | null = null;
+  let work: { done: number; total: number; faults: string[]; stop: boolean } | null = null;
+
+  const refusal = why(app.meta, app.source.offline);
+  const render = () => {
+    element.hidden = all.length === 0 && !work;
+    if (element.hidden) return;
+    fill(
+      element,
+      el("div.section-head", {}, el("div.title", {}, el("h2", {}, all.length > 1 ? "New images" : "New image"), all.length > 1 ? el("span.count-live", {}, number(all.length)) : null), el("div.tools", {}, iconButton("close", "Take the new images off the map", () => close(true), "Esc"))),
+      work ? el("div.progress-line", {}, el("progress", { max: work.total, value: work.done, "aria-label": "Images placed" }), el("span", { role: "status" }, `${number(work.done)} of ${number(work.total)} placed`), el("button.link", { type: "button", onclick: () => work && (work.stop = true) }, "Stop")) : null,
+      all.length > 1 ? list() : null,
+      ...(shown ? details(app, shown, go) : []),
+    );
+  };
+  const list = () => {
+    const sorted = [...all].sort((a, b) => (b.place.out_of_map ?? 0) - (a.place.out_of_map ?? 0)).slice(0, 200);
+    return el("div", {}, el("p.hint", {}, "Least like this map first"), el("div.placed-list", {}, ...sorted.map((p) => {
+      const button = el("button.placed-item", { type: "button", title: `${p.name}: ${outOfMap(p.place)}`, "aria-pressed": String(p === shown), onclick: () => show(p, true) }, p.picture.cloneNode() as HTMLImageElement);
+      return button;
+    })));
+  };
+  const show = (placed: Placed, fly: boolean) => {
+    shown = placed;
+    app.show(-1);
+    render();
+    opened();
+    const { u, v } = placed.place;
+    if (fly) stage.fly({ u, v, d: Math.min(stage.view.d, Math.max(stage.closeUp(u, v) * 1.6, placed.place.spread ? 2.6 * ellipseOf(placed.place.spread.cov).a : 0)) });
+    stage.repaint();
+  };
+  const close = (everything: boolean): boolean => {
+    const there = shown !== null || (everything && all.length > 0);
+    shown = null;
+    if (work) work.stop = true;
+    if (everything) all.length = 0;
+    render();
+    opened();
+    stage.repaint();
+    return there;
+  };
+
+  const take = async (files: File[]) => {
+    if (!files.length) return;
+    if (refusal) return say(refusal);
+    placer ??= app.source.placer(app.meta);
+    let ready: Placer | null = null;
+    try {
+      ready = await placer;
+    } catch (e) {
+      placer = null;
+      return say(sentence(`No image can be placed: ${reasonOf(e)}`));
+    }
+    if (!ready) return say(NO_ENCODER);
+    if (work) {
+      work.total += files.length;
+      pending.push(...files);
+      return;
+    }
+    pending.push(...files);
+    work = { done: 0, total: files.length, faults: [], stop: false };
+    all.length = files.length > 1 ? 0 : all.length;
+    say(files.length === 1 ? `Placing ${files[0]!.name || "the image"} …` : `Placing ${plural(files.length, "file")} …`);
+    render();
+    opened();
+    while (pending.length && !work.stop) {
+      const file = pending.shift()!;
+      try {
+        const placed = await placeOne(ready, file);
+        all.push(placed);
+        if (work.total === 1) show(placed, true);
+      } catch (e) {
+        work.faults.push(`${file.name || "the pasted image"}: ${reasonOf(e)}`);
+        if (e instanceof Refusal && e.status === 0) work.stop = true;
+      }
+      work.done++;
+      render();
+      stage.repaint();
+    }
+    pending.length = 0;
+    const { faults, total, done } = work;
+    work = null;
+    if (faults.length) say(faults.length === 1 ? `${faults[0]}.` : `${plural(faults.length, "file")} of ${number(total)} could not be placed, first ${faults[0]}.`);
+    else say(total === 1 ? `Placed: ${outOfMap(all[all.length - 1]!.place)}` : `${number(done)} images placed.`);
+    render();
+    opened();
+  };
+  const pending: File[] = [];
+
+  wire(target, refusal, (files) => void take(files));
+  return {
+    element,
+    layer: placedLayer(stage, ink, all, () => shown, (p) => show(p, false)),
+    current: () => shown,
+    close: () => close(true),
+  };
+}
+
+const NO_ENCODER = "This file holds no encoder, so it cannot place new images: augmap export MAP --to html --with-encoder puts one in.";
+
+/** Why this page cannot place images, or null. */
+function why(meta: Meta, offline: boolean): string | null {
+  if (offline) return (globalThis as { augmapPlacer?: unknown }).augmapPlacer ? null : NO_ENCODER;
+  return meta.capabilities.embed ? null : sentence(`new images cannot be placed: ${meta.reasons.embed ?? "this map has no encoder"}`);
+}
+
+async function placeOne(placer: Placer, file: File): Promise<Placed> {
+  if (file.size > MAX_BYTES) throw new Refusal(`${number(file.size)} bytes are too many; the limit is ${number(MAX_BYTES)}`, 413);
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  const place = await placer.place(bytes, file.name);
+  const picture = new Image();
+  picture.alt = file.name;
+  if (place.thumb) picture.src = place.thumb;
+  return { name: file.name || "pasted image", place, picture };
+}
+
+/** What the out-of-map score says, in words. */
+export function outOfMap(place: Placement): string {
+  const s = place.out_of_map;
+  if (s === null || s === undefined) return "how new it is to this map is not known";
+  const share = `${(s * 100).toFixed(s > 0.995 ? 1 : 0)} %`;
+  if (s > 0.99) return `nothing on this map is like it (stranger than ${share} of the map's own images)`;
+  if (s > 0.9) return `unusual for this map (stranger than ${share} of its images)`;
+  return `at home on this map (stranger than ${share} of its images)`;
+}
+
+function details(app: App, shown: Placed, go: (row: number) => void): HTMLElement[] {
+  const { place, picture, name } = shown;
+  const large = picture.cloneNode() as HTMLImageElement;
+  large.classList.add("pixels");
+  const facts = el("dl.facts", {}, el("dt", {}, "name"), el("dd.path", { title: name }, name));
+  const add = (key: string, value: string, title = "") => facts.append(el("dt", { title }, key), el("dd", {}, value));
+  if (place.size) add("size", `${place.size[0]} × ${place.size[1]} px`);
+  add("out of map", sentence(outOfMap(place)));
+  if (place.distance !== null && place.distance !== undefined) add("distance", score(place.distance), "Cosine distance to the nearest image in feature space");
+  if (place.spread) add("spread", score(place.spread.rms / app.meta.scale.factor), "Root mean square distance of its 32 augmented views from their mean, in map units");
+  if (place.x !== undefined && place.y !== undefined) add("position", `${score(place.x)}, ${score(place.y)}`);
+  const near = { features: place.neighbours.features ?? [], map: place.neighbours.map, reason: place.neighbours.features ? null : "this file holds no features" };
+  const strips = strip(app, near, go);
+  return [el("div.large.small", {}, large), facts, ...strips.slice(0, 2)];
+}
+
+function placedLayer(stage: Stage, ink: () => Ink, all: Placed[], shown: () => Placed | null, open: (p: Placed) => void): Layer {
+  const EDGE = 44;
+  const at = (p: Placed, s: Stage) => toScreen(s.view, s.size, p.place.u, p.place.v);
+  return {
+    paint(context, s) {
+      if (s !== stage || s.moving) return;
+      const { accent, paper } = ink();
+      for (const p of all) {
+        const [px, py] = at(p, s);
+        context.beginPath();
+        context.arc(px, py, 5, 0, 2 * Math.PI);
+        context.fillStyle = accent;
+        context.fill();
+        context.lineWidth = 1.5;
+        context.strokeStyle = paper;
+        context.stroke();
+      }
+      const one = shown();
+      if (!one) return;
+      cloud(context, s, one, ink());
+      const [px, py] = at(one, s);
+      const [x, y] = [px - EDGE / 2, py - EDGE - 16];
+      context.beginPath();
+      context.roundRect(x - 3, y - 3, EDGE + 6, EDGE + 6, 7);
+      context.moveTo(px - 6, y + EDGE + 3);
+      context.lineTo(px, y + EDGE + 10);
+      context.lineTo(px + 6, y + EDGE + 3);
+      context.fillStyle = accent;
+      context.fill();
+      if (one.picture.complete && one.picture.naturalWidth) {
+        context.imageSmoothingEnabled = one.picture.naturalWidth > EDGE;
+        context.drawImage(one.picture, x, y, EDGE, EDGE);
+      }
+    },
+    click(px, py) {
+      const hit = all.find((p) => {
+        const [x, y] = at(p, stage);
+        return Math.hypot(x - px, y - py) < 9;
+      });
+      if (hit) open(hit);
+      return hit !== undefined;
+    },
+  };
+}
+
+/** Its augmented views as small dots, two standard deviations as an ellipse, lines to its 12 nearest. */
+function cloud(context: CanvasRenderingContext2D, stage: Stage, placed: Placed, ink: Ink): void {
+  const { place } = placed;
+  const scale = stage.size.height / 2 / stage.view.d;
+  const [px, py] = toScreen(stage.view, stage.size, place.u, place.v);
+  context.lineWidth = 1.25;
+  context.strokeStyle = ink.accent;
+  context.globalAlpha = 0.5;
+  for (const row of (place.neighbours.features ?? place.neighbours.map).slice(0, 12)) {
+    const [qx, qy] = stage.screen(row);
+    context.beginPath();
+    context.moveTo(px, py);
+    context.lineTo(qx, qy);
+    context.stroke();
+  }
+  context.globalAlpha = 1;
+  context.fillStyle = ink.accent;
+  let [mu, mv] = [0, 0];
+  for (const [u, v] of place.views) {
+    const [x, y] = toScreen(stage.view, stage.size, u, v);
+    mu += u / place.views.length;
+    mv += v / place.views.length;
+    context.beginPath();
+    context.arc(x, y, 2.2, 0, 2 * Math.PI);
+    context.fill();
+  }
+  if (!place.spread || !place.views.length) return;
+  const { a, b, angle } = ellipseOf(place.spread.cov);
+  const [cx, cy] = toScreen(stage.view, stage.size, mu, mv);
+  context.beginPath();
+  context.ellipse(cx, cy, Math.max(1, 2 * a * scale), Math.max(1, 2 * b * scale), -angle, 0, 2 * Math.PI);
+  context.globalAlpha = 0.14;
+  context.fill();
+  context.globalAlpha = 1;
+  context.lineWidth = 1.5;
+  context.stroke();
+}
+
+/** Drag, drop and paste anywhere on the page. */
+function wire(target: HTMLElement, refusal: string | null, take: (files: File[]) => void): void {
+  let depth = 0;
+  const carriesFiles = (e: DragEvent) => e.dataTransfer?.types.includes("Files") ?? false;
+  addEventListener("dragenter", (e) => {
+    if (!carriesFiles(e)) return;
+    depth++;
+    target.firstElementChild!.textContent = refusal ?? "Drop images or a folder to see where they land";
+    target.hidden = false;
+  });
+  addEventListener("dragleave", (e) => {
+    if (carriesFiles(e) && --depth <= 0) target.hidden = true;
+  });
+  addEventListener("dragover", (e) => {
+    if (carriesFiles(e)) e.preventDefault();
+  });
+  addEventListener("drop", (e) => {
+    if (!carriesFiles(e)) return;
+    e.preventDefault();
+    depth = 0;
+    target.hidden = true;
+    const entries = [...e.dataTransfer!.items].map((i) => i.webkitGetAsEntry?.()).filter((x): x is FileSystemEntry => Boolean(x));
+    const files = [...e.dataTransfer!.files];
+    if (entries.some((x) => x.isDirectory)) void Promise.all(entries.map(walk)).then((found) => take(found.flat()));
+    else take(files);
+  });
+  addEventListener("paste", (e) => {
+    const files = [...(e.clipboardData?.files ?? [])];
+    if (!files.length) return;
+    e.preventDefault();
+    take(files);
+  });
+}
+
+const PICTURE_NAMES = /\.(jpe?g|png|webp|gif|bmp|tiff?|avif|heic|ppm|jp2)$/i;
+
+/** All pictures below a dropped folder. */
+async function walk(entry: FileSystemEntry): Promise<File[]> {
+  if (entry.isFile) return PICTURE_NAMES.test(entry.name) ? [await new Promise<File>((ok, no) => (entry as FileSystemFileEntry).file(ok, no))] : [];
+  const reader = (entry as FileSystemDirectoryEntry).createReader();
+  const out: File[] = [];
+  for (;;) {
+    const some = await new Promise<FileSystemEntry[]>((ok, no) => reader.readEntries(ok, no)); // 100 at a time
+    if (!some.length) return out;
+    for (const e of some) out.push(...(await walk(e)));
+  }
+}

@@ -1,0 +1,646 @@
+// What a person does on the page, one scenario a row. Where a count is checked, it is counted a second way.
+import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { gzipSync } from "node:zlib";
+
+const state = (page) => page.evaluate(() => {
+  const { app } = augmapPage;
+  const s = app.state;
+  return { colour: s.colour, current: s.current, hovered: s.hovered, selected: s.selection.count, rows: [...s.selection.rows()], visible: app.visible ? app.visible.count : null, n: app.table.n, theme: s.theme, tool: s.tool, contours: s.contours, tags: [...app.tags].map(([t, m]) => [t, m.count]) };
+});
+const box = (page) => page.locator(".stage").first().boundingBox();
+const screen = async (page, row) => {
+  const b = await box(page);
+  const [x, y] = await page.evaluate((r) => augmapPage.stage.screen(r), row);
+  return [b.x + x, b.y + y];
+};
+/** Rows whose points lie in a rectangle of the page, counted without the page's index. */
+const within = async (page, x0, y0, x1, y1) => {
+  const b = await box(page);
+  return page.evaluate(([l, t, r, o]) => {
+    const { stage, app } = augmapPage;
+    return Array.from({ length: app.table.n }, (_, i) => i).filter((i) => {
+      const [x, y] = stage.screen(i);
+      return x >= l && x <= r && y >= t && y <= o;
+    });
+  }, [x0 - b.x, y0 - b.y, x1 - b.x, y1 - b.y]);
+};
+const drag = async (page, points) => {
+  await page.mouse.move(...points[0]);
+  await page.mouse.down();
+  for (const p of points.slice(1)) await page.mouse.move(...p, { steps: 3 });
+  await page.mouse.up();
+};
+const middle = async (page) => {
+  const b = await box(page);
+  return [b.x + b.width / 2, b.y + b.height / 2];
+};
+const closeUp = async (page, row) => {
+  await page.evaluate((r) => augmapPage.stage.flyToRow(r), row);
+  await page.waitForFunction(() => augmapPage.pictures.on);
+};
+/** Coloured pixels of the canvas with the points. */
+const painted = (page) => page.evaluate(() => {
+  const c = document.querySelector("canvas.points");
+  const d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
+  let k = 0;
+  for (let i = 3; i < d.length; i += 4) if (d[i] > 20) k++;
+  return k;
+});
+
+export const scenarios = {
+  opens: {
+    async run({ page, open, shot }) {
+      await open();
+      const s = await state(page);
+      assert.ok(await painted(page) > 2000, "points are on the canvas");
+      assert.equal(await page.locator(".classes li").count(), 4);
+      const counts = (await page.locator(".classes .count").allTextContents()).map((t) => Number(t.replace(/,/g, "")));
+      assert.equal(counts.reduce((a, b) => a + b), s.n);
+      // a label that is markup is text
+      assert.ok((await page.locator(".class-name").allTextContents()).includes("<img src=x onerror=alert(1)>"));
+      assert.equal(await page.locator(".classes img").count(), 0);
+      await shot("dark");
+      await page.keyboard.press("t");
+      assert.equal((await state(page)).theme, "light");
+      await page.waitForTimeout(300);
+      await shot("light");
+    },
+  },
+
+  keyboard_reaches_everything: {
+    async run({ page, open }) {
+      await open();
+      const nameless = await page.evaluate(() => [...document.querySelectorAll("button, input, select, [tabindex]")].filter((e) => e.checkVisibility() && !(e.textContent.trim() || e.getAttribute("aria-label") || e.labels?.length || e.title)).map((e) => e.outerHTML));
+      assert.deepEqual(nameless, []);
+      const seen = new Set();
+      for (let k = 0; k < 60; k++) {
+        await page.keyboard.press("Tab");
+        seen.add(await page.evaluate(() => document.activeElement.getAttribute("aria-label") ?? document.activeElement.id ?? ""));
+      }
+      for (const name of ["Find a label, tag or file", "Colour by", "Lasso", "Box", "Fit the map", "Help"]) assert.ok(seen.has(name), `${name} not among ${[...seen]}`);
+      await page.locator(".stage").focus();
+      await page.keyboard.press("?");
+      assert.ok(await page.locator("dialog.help").isVisible());
+      await page.keyboard.press("Escape");
+      assert.ok(!(await page.locator("dialog.help").isVisible()));
+      // keys do nothing while a text field has the focus
+      await page.keyboard.press("/");
+      await page.keyboard.type("lf");
+      assert.equal((await state(page)).tool, "pan");
+      assert.equal(await page.locator("#search").inputValue(), "lf");
+    },
+  },
+
+  zoom_turns_points_into_pictures: {
+    motion: true,
+    async run({ page, open, shot }) {
+      await open();
+      assert.equal(await page.evaluate(() => augmapPage.pictures.on), false);
+      const at = (await screen(page, 7)).map(Math.round);
+      const below = async () => {
+        const b = await box(page);
+        return page.evaluate(([x, y]) => { const { view, size } = augmapPage.stage; const k = view.d / (size.height / 2); return [view.u + (x - size.width / 2) * k, view.v - (y - size.height / 2) * k]; }, [at[0] - b.x, at[1] - b.y]);
+      };
+      const before = await below();
+      await page.mouse.move(...at);
+      for (let k = 0; k < 14 && !(await page.evaluate(() => augmapPage.pictures.on)); k++) {
+        await page.mouse.wheel(0, -200);
+        await page.waitForTimeout(120);
+      }
+      assert.ok(await page.evaluate(() => augmapPage.pictures.on), "pictures after zooming in");
+      const after = await below();
+      assert.ok(Math.hypot(after[0] - before[0], after[1] - before[1]) < 1e-6, "the place under the pointer stays");
+      await page.waitForTimeout(500);
+      await shot("pictures");
+      await page.keyboard.press("f");
+      await page.waitForFunction(() => !augmapPage.pictures.on);
+    },
+  },
+
+  hover_ring_then_card: {
+    async run({ page, open, shot }) {
+      await open();
+      const at = await screen(page, 11);
+      await page.mouse.move(at[0] + 1, at[1] + 1);
+      await page.waitForFunction(() => augmapPage.app.state.hovered >= 0);
+      await page.waitForSelector(".card:not([hidden])");
+      const row = (await state(page)).hovered;
+      const name = await page.evaluate((r) => augmapPage.app.table.name(r), row);
+      assert.equal(await page.locator(".card .file").textContent(), name.split("/").pop());
+      await shot("card");
+      await page.mouse.move(5, 400);
+      await page.waitForFunction(() => document.querySelector(".card").hidden && augmapPage.app.state.hovered === -1);
+    },
+  },
+
+  click_shows_image_and_neighbours: {
+    async run({ page, open, shot }) {
+      await open();
+      const at = await screen(page, 42);
+      await page.mouse.click(...at);
+      await page.waitForSelector(".strip button");
+      const row = (await state(page)).current;
+      const [x, y] = await screen(page, row);
+      assert.ok(Math.hypot(x - at[0], y - at[1]) <= 14 || row >= 0);
+      assert.equal(await page.locator(".strip").count(), 2);
+      // marked are those that stand in one table only
+      const wrong = await page.evaluate(async (r) => {
+        const { app } = augmapPage;
+        const k = app.table.spec("nn_map").k;
+        const take = (id) => [...app.table.get(id).subarray(r * k, (r + 1) * k)];
+        const [features, map] = [take("nn_features"), take("nn_map")];
+        const marks = [...document.querySelectorAll(".strip")].map((s) => [...s.querySelectorAll("button")].map((b) => b.classList.contains("apart")));
+        return [features.slice(0, 12).map((i) => !map.includes(i)), map.slice(0, 12).map((i) => !features.includes(i))].some((want, j) => want.join() !== marks[j].join());
+      }, row);
+      assert.equal(wrong, false);
+      await page.waitForTimeout(300);
+      await shot("panel");
+      await page.locator(".strip button").nth(3).click();
+      await page.waitForFunction((r) => augmapPage.app.state.current !== r, row);
+      await page.waitForFunction(() => augmapPage.pictures.on); // it flew there
+      await page.waitForTimeout(300);
+      await shot("flown");
+      await page.keyboard.press("n");
+      assert.ok(await page.evaluate(() => document.activeElement.classList.contains("neighbour")));
+      await page.keyboard.press("Escape");
+      assert.equal((await state(page)).current, -1);
+    },
+  },
+
+  lasso_box_add_subtract: {
+    async run({ page, open, shot }) {
+      await open();
+      const [cx, cy] = await middle(page);
+      const ring = (x, y, r) => Array.from({ length: 41 }, (_, k) => [x + r * Math.cos((k / 40) * 2 * Math.PI), y + r * Math.sin((k / 40) * 2 * Math.PI)]);
+      const inRing = async (x, y, r) => new Set((await within(page, x - r, y - r, x + r, y + r)).length ? await page.evaluate(([px, py, q]) => {
+        const b = augmapPage.stage.element.getBoundingClientRect();
+        return Array.from({ length: augmapPage.app.table.n }, (_, i) => i).filter((i) => { const [u, v] = augmapPage.stage.screen(i); return Math.hypot(u + b.left - px, v + b.top - py) < q; });
+      }, [x, y, r]) : []);
+      await page.keyboard.press("l");
+      assert.equal((await state(page)).tool, "lasso");
+      const want = await inRing(cx, cy, 120);
+      await drag(page, ring(cx, cy, 120));
+      let s = await state(page);
+      // a polygon of 40 corners is a little smaller than its circle
+      assert.ok(s.selected > 0.97 * want.size && s.selected <= want.size, `${s.selected} of ${want.size}`);
+      assert.match(await page.locator(".count-live").first().textContent(), new RegExp(`^${s.selected.toLocaleString("en")} of `));
+      // the panel has opened and the map moved: look again where it is
+      const [dx, dy] = await middle(page);
+      await page.keyboard.press("b");
+      const inBox = await within(page, dx - 60, dy - 200, dx + 60, dy);
+      const before = new Set(s.rows);
+      await page.keyboard.down("Shift");
+      await drag(page, [[dx - 60, dy - 200], [dx + 60, dy]]);
+      await page.keyboard.up("Shift");
+      s = await state(page);
+      assert.equal(s.selected, new Set([...before, ...inBox]).size);
+      const out = new Set(await within(page, dx - 80, dy - 80, dx + 80, dy + 80));
+      const there = s.rows.filter((r) => !out.has(r));
+      await page.keyboard.down("Alt");
+      await drag(page, [[dx - 80, dy - 80], [dx + 80, dy + 80]]);
+      await page.keyboard.up("Alt");
+      assert.deepEqual((await state(page)).rows, there);
+      await shot("selection");
+      // every selection counts, even of one point
+      await closeUp(page, 3);
+      await page.waitForTimeout(100);
+      const [px, py] = await screen(page, 3);
+      const alone = await within(page, px - 3, py - 3, px + 3, py + 3);
+      await drag(page, [[px - 3, py - 3], [px + 3, py + 3]]);
+      s = await state(page);
+      assert.deepEqual(s.rows, alone);
+      assert.ok(s.rows.includes(3));
+      await page.keyboard.press("Escape");
+      assert.equal((await state(page)).selected, 0);
+    },
+  },
+
+  legend_hides_isolates_and_counts: {
+    async run({ page, open }) {
+      await open();
+      const n = (await state(page)).n;
+      const rows = page.locator(".classes li");
+      const first = Number((await rows.first().locator(".count").textContent()).replace(/,/g, ""));
+      await rows.first().locator(".swatch").click();
+      assert.equal((await state(page)).visible, n - first);
+      assert.match(await page.locator(".legend-status").textContent(), /shown/);
+      await page.getByRole("button", { name: "Show all" }).click();
+      assert.equal((await state(page)).visible, null);
+      await rows.nth(1).hover();
+      await rows.nth(1).locator(".only").first().click();
+      const second = Number((await rows.nth(1).locator(".count").textContent()).replace(/,/g, ""));
+      assert.equal((await state(page)).visible, second);
+      await rows.nth(1).locator(".class-name").click();
+      assert.equal((await state(page)).selected, second);
+      const text = (v) => v.toLocaleString("en");
+      assert.equal(await rows.nth(1).locator(".count").textContent(), `${text(second)} / ${text(second)}`);
+      assert.equal(await rows.first().locator(".count").textContent(), `0 / ${text(first)}`);
+      // nothing left: says so, and offers the way back
+      for (const k of [1]) await rows.nth(k).locator(".swatch").click();
+      assert.match(await page.locator(".legend-status").textContent(), new RegExp(`0 of ${text(n)} match`));
+      await page.getByRole("button", { name: "Show all" }).first().click();
+      assert.equal((await state(page)).visible, null);
+    },
+  },
+
+  colour_by_a_score: {
+    async run({ page, open, shot }) {
+      await open();
+      await page.locator("#colour-by").selectOption({ label: "outlier" });
+      await page.waitForSelector(".scale");
+      const low = page.getByLabel("Lowest outlier shown");
+      await low.focus();
+      for (let k = 0; k < 10; k++) await page.keyboard.press("PageUp");
+      await page.waitForFunction(() => augmapPage.app.visible !== null);
+      const s = await state(page);
+      const want = await page.evaluate(() => {
+        const { app } = augmapPage;
+        const [a, b] = app.state.range;
+        return [...app.table.get(app.state.colour)].filter((v) => v >= a && v <= b).length;
+      });
+      assert.equal(s.visible, want);
+      assert.ok(want > 0 && want < s.n);
+      await page.keyboard.press("Home");
+      await page.waitForFunction(() => augmapPage.app.visible === null);
+      await shot("score");
+    },
+  },
+
+  search_by_keyboard: {
+    async run({ page, open, shot }) {
+      await open();
+      await page.keyboard.press("/");
+      await page.keyboard.type("stripes");
+      await page.waitForSelector(".hits li.active");
+      await shot("hits");
+      await page.keyboard.press("Enter");
+      const s = await state(page);
+      const want = await page.evaluate(() => { const c = augmapPage.app.table.label; return c.counts[c.categories.indexOf("stripes")]; });
+      assert.equal(s.selected, want);
+      const name = await page.evaluate(() => augmapPage.app.table.name(123));
+      await page.keyboard.press("/");
+      await page.locator("#search").fill(name);
+      await page.waitForFunction((t) => document.querySelector(".hits li.active .hit-text")?.textContent === t, name);
+      await page.keyboard.press("Enter");
+      await page.waitForFunction(() => augmapPage.app.state.current === 123);
+      await page.keyboard.press("/");
+      await page.locator("#search").fill("no such thing");
+      await page.waitForFunction(() => /0 of .* match/.test(document.querySelector(".hits").textContent));
+    },
+  },
+
+  grid_sorts_tags_and_exports: {
+    async run({ page, open, given }) {
+      await open();
+      await page.locator(".class-name").first().click();
+      const count = (await state(page)).selected;
+      await page.locator("#sort-by").selectOption({ label: "outlier, highest first" });
+      await page.getByLabel("Tag the selection").fill("to check");
+      await page.keyboard.press("Enter");
+      assert.deepEqual((await state(page)).tags, [["to check", count]]);
+      const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "CSV" }).click()]);
+      const path = join(given.out, "selection.csv");
+      await download.saveAs(path);
+      const lines = (await readFile(path, "utf8")).trimEnd().split("\r\n");
+      assert.equal(lines.length, count + 1);
+      const header = lines[0].split(",");
+      assert.deepEqual(header.slice(0, 4), ["row", "name", "x", "y"]);
+      const outlier = lines.slice(1).map((l) => Number(l.split(",")[header.indexOf("outlier")]));
+      assert.ok(outlier.every((v, k) => k === 0 || v <= outlier[k - 1]), "sorted as the grid is");
+      assert.ok(lines.slice(1).every((l) => l.endsWith(",to check")));
+      // map units, not those of the screen
+      const [row, , x] = lines[1].split(",").map(Number);
+      const want = await page.evaluate((r) => { const { app } = augmapPage; const { centre, factor } = app.meta.scale; return app.table.x[r] / factor + centre[0]; }, row);
+      assert.ok(Math.abs(x - want) < 1e-4 * Math.max(1, Math.abs(want)));
+      const [json] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "JSON" }).click()]);
+      await json.saveAs(join(given.out, "selection.json"));
+      assert.equal(JSON.parse(await readFile(join(given.out, "selection.json"), "utf8")).length, count);
+      // arrow keys walk through the grid, Enter flies
+      await page.locator(".grid").focus();
+      for (const key of ["ArrowRight", "ArrowDown", "Enter"]) await page.keyboard.press(key);
+      await page.waitForFunction(() => augmapPage.app.state.current >= 0);
+      const active = await page.locator(".cell.active").getAttribute("title");
+      assert.equal(active, await page.evaluate(() => augmapPage.app.table.name(augmapPage.app.state.current)));
+      // the tag can be found
+      await page.keyboard.press("/");
+      await page.locator("#search").fill("to ch");
+      await page.waitForFunction(() => document.querySelector(".hits li.active .hit-text")?.textContent === "to check");
+    },
+  },
+
+  a_link_shows_the_same: {
+    async run({ page, open, context, given }) {
+      await open();
+      await page.locator("#colour-by").selectOption({ label: "outlier" });
+      await page.keyboard.press("c");
+      await page.keyboard.press("b");
+      const [cx, cy] = await middle(page);
+      await drag(page, [[cx - 150, cy - 150], [cx + 60, cy + 80]]);
+      await page.evaluate(() => augmapPage.app.show(77));
+      await page.evaluate(() => augmapPage.stage.lookAt({ u: 0.1, v: -0.2, d: 0.7 }));
+      await page.waitForFunction(() => location.hash.includes("at=0.1%2C-0.2%2C0.7") && location.hash.includes("select=") && location.hash.includes("image="));
+      const url = page.url();
+      const before = await state(page);
+      const other = await context.newPage();
+      await other.goto(url);
+      await other.waitForFunction(() => document.documentElement.dataset.state === "ready");
+      const after = await state(other);
+      for (const key of ["colour", "current", "selected", "rows", "contours"]) assert.deepEqual(after[key], before[key], key);
+      const view = await other.evaluate(() => augmapPage.stage.view);
+      assert.ok(Math.abs(view.d - 0.7) < 1e-6 && Math.abs(view.v + 0.2) < 1e-6, JSON.stringify(view));
+      void given;
+    },
+  },
+
+  dropped_image_lands: {
+    async run({ page, open, shot }) {
+      const answer = { x: 1, y: 2, u: 0.2, v: 0.1, spread: { rms: 0.03, cov: [[0.0006, 0.0001], [0.0001, 0.0002]] }, views: Array.from({ length: 32 }, (_, k) => [0.2 + 0.03 * Math.sin(k), 0.1 + 0.02 * Math.cos(3 * k)]), neighbours: { map: [1, 2, 3], features: [3, 4, 5] }, distance: 0.1, out_of_map: 0.97, size: [64, 48], thumb: PIXEL };
+      const bodies = [];
+      await page.route("**/meta.json", async (route) => {
+        const meta = await (await route.fetch()).json();
+        meta.capabilities.embed = true;
+        await route.fulfill({ json: meta });
+      });
+      await page.route("**/embed", async (route) => {
+        bodies.push(route.request().postDataBuffer());
+        await route.fulfill({ json: answer });
+      });
+      await open();
+      await drop(page, [["cat.png", PIXEL.split(",")[1]]]);
+      await page.waitForSelector(".placed .facts");
+      assert.equal(bodies.length, 1);
+      assert.deepEqual([...bodies[0]], [...Buffer.from(PIXEL.split(",")[1], "base64")], "the bytes arrive as they are");
+      assert.match(await page.locator(".placed").textContent(), /unusual for this map \(stranger than 97 %/i);
+      assert.equal(await page.locator(".placed .strip button").count(), 6);
+      await page.waitForTimeout(300);
+      await shot("placed");
+      await page.keyboard.press("Escape");
+      assert.ok(await page.locator(".placed").isHidden());
+      await drop(page, [["a.png", PIXEL.split(",")[1]], ["b.png", PIXEL.split(",")[1]], ["c.png", PIXEL.split(",")[1]]]);
+      await page.waitForFunction(() => document.querySelectorAll(".placed-item").length === 3);
+    },
+  },
+
+  refused_images_are_named: {
+    expected: ["415"],
+    async run({ page, open }) {
+      await page.route("**/meta.json", async (route) => {
+        const meta = await (await route.fetch()).json();
+        meta.capabilities.embed = true;
+        await route.fulfill({ json: meta });
+      });
+      await page.route("**/embed", (route) => route.fulfill({ status: 415, json: { reason: "this is not an image of an accepted kind" } }));
+      await open();
+      await drop(page, [["notes.txt", Buffer.from("hello").toString("base64")]]);
+      await page.waitForFunction(() => document.querySelector(".toast").textContent.includes("notes.txt: this is not an image of an accepted kind."));
+      assert.ok(await page.locator(".placed").isHidden());
+    },
+  },
+
+  without_an_encoder_says_so: {
+    async run({ page, open }) {
+      await open();
+      await drop(page, [["a.png", PIXEL.split(",")[1]]]);
+      await page.waitForFunction(() => /New images cannot be placed: .*encoder/.test(document.querySelector(".toast").textContent));
+    },
+  },
+
+  review_by_keyboard: {
+    async run({ page, open, shot, given }) {
+      await open();
+      await page.waitForSelector(".review .queue");
+      await page.keyboard.press("]");
+      await page.waitForSelector(".review-strip:not([hidden])");
+      assert.equal(await page.locator(".review-item").count(), 2); // a pair, side by side
+      await shot("pair");
+      await page.keyboard.press("d");
+      await page.keyboard.press("k");
+      await page.keyboard.press("]");
+      await page.keyboard.press("[");
+      await page.locator(".review-strip input[type=text]").fill("dots");
+      await page.keyboard.press("Enter");
+      await page.waitForFunction(() => !/saving/.test(document.querySelector(".review-strip").textContent));
+      let text = "";
+      for (let k = 0; k < 40 && !text.includes("relabel:dots"); k++) {
+        text = await readFile(given.review, "utf8");
+        await page.waitForTimeout(100);
+      }
+      const decisions = text.trimEnd().split(/\r?\n/).slice(1).map((l) => l.split(",").pop());
+      assert.deepEqual(decisions.slice(0, 2), ["drop", "keep"]);
+      assert.ok(decisions.includes("relabel:dots"), decisions.join());
+    },
+  },
+
+  original_moved: {
+    expected: ["404"],
+    async run({ page, open }) {
+      await page.route("**/img/*", (route) => route.fulfill({ status: 404, json: { reason: "original not found at photos/gone.png" } }));
+      await page.route("**/meta.json", async (route) => {
+        const meta = await (await route.fetch()).json();
+        meta.capabilities.originals = true;
+        await route.fulfill({ json: meta });
+      });
+      await open();
+      await page.evaluate(() => augmapPage.app.show(5));
+      await page.waitForFunction(() => document.querySelector(".fault")?.textContent === "Original not found at photos/gone.png.");
+      assert.ok(await page.locator(".large canvas.thumb").isVisible());
+    },
+  },
+
+  server_gone: {
+    expected: ["ERR_"],
+    async run({ page, open, context }) {
+      await open();
+      await context.setOffline(true);
+      await page.route("**/*", (route) => route.abort());
+      await page.locator(".class-name").first().click();
+      assert.ok((await state(page)).selected > 0, "what is here stays usable");
+      await page.keyboard.press("]");
+      await page.keyboard.press("k");
+      await page.waitForFunction(() => document.querySelector(".banners").textContent.includes("Decisions are not saved: the server does not answer."));
+    },
+  },
+
+  damaged_map_is_refused: {
+    async run({ page, open }) {
+      await page.route("**/col/x.bin", (route) => route.fulfill({ body: Buffer.alloc(12), contentType: "application/octet-stream" }));
+      await open();
+      assert.match(await page.locator("main.failed").textContent(), /“x” has 12 bytes, but 3,000 rows need 12,000/);
+    },
+  },
+
+  no_webgl: {
+    flags: ["--disable-3d-apis"],
+    async run({ page, open, shot }) {
+      await open();
+      assert.match(await page.locator(".banners").textContent(), /no WebGL/);
+      await page.waitForTimeout(300);
+      assert.ok(await painted(page) > 1000, "the plain picture is there");
+      await page.keyboard.press("/");
+      await page.keyboard.type("stripes");
+      await page.waitForSelector(".hits li.active");
+      await page.keyboard.press("Enter");
+      assert.ok((await state(page)).selected > 0);
+      assert.ok(await page.locator(".cell").count() > 0);
+      await page.keyboard.press("f");
+      await shot("plain");
+    },
+  },
+
+  context_lost_and_back: {
+    expected: ["WebGL"],
+    async run({ page, open }) {
+      await open();
+      await page.locator(".class-name").first().click();
+      const before = (await state(page)).rows;
+      await page.evaluate(() => { globalThis.lose = augmapPage.stage.drawing.gl.getExtension("WEBGL_lose_context"); lose.loseContext(); });
+      await page.waitForFunction(() => document.querySelector(".banners").textContent.includes("context was lost"));
+      await page.evaluate(() => lose.restoreContext());
+      await page.waitForFunction(() => !document.querySelector(".banners").textContent.includes("context was lost"));
+      await page.waitForTimeout(500);
+      assert.ok(await painted(page) > 1000);
+      assert.deepEqual((await state(page)).rows, before);
+    },
+  },
+
+  narrow_window_has_drawers: {
+    viewport: { width: 760, height: 700 },
+    async run({ page, open, shot }) {
+      await open();
+      assert.ok(!(await page.locator(".left").isVisible()));
+      const b = await box(page);
+      assert.equal(Math.round(b.width), 760);
+      await page.getByRole("button", { name: "Legend" }).click();
+      await page.waitForTimeout(300);
+      assert.ok(await page.locator(".left").isVisible());
+      await shot("drawer");
+      await page.getByRole("button", { name: "Legend" }).click();
+      await page.evaluate(() => augmapPage.app.show(5));
+      await page.waitForSelector(".strip button");
+      assert.equal(Math.round((await box(page)).width), 760);
+      await shot("image");
+    },
+  },
+
+  training_is_watched: {
+    motion: true,
+    async run({ page, open, shot }) {
+      const n = 3000;
+      const xy = (k) => Buffer.from(Uint16Array.from({ length: 2 * n }, (_, i) => (i * 7919 + k * 12345) % 65536).buffer).toString("base64");
+      const events = [];
+      const event = (name, data) => events.push(`id: ${events.length + 1}\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
+      event("status", { state: "running", stage: "pretrain", stage_number: 1, stages: ["pretrain", "readout", "finetune"], step: 40, steps: 100, epoch: 4, loss: 3.21, learning_rate: 0.1, views_per_second: 2000, seconds: 60, seconds_left: 90 });
+      event("loss", { points: [[1, 5], [20, 4], [40, 3.5], [60, 3.21]], stage_number: 1 });
+      event("frame", { frame: 3, stage: "pretrain", stage_number: 1, step: 40, epoch: 4, seconds: 60, pca: true, dim: 128, n, xy: xy(1) });
+      const sent = [];
+      await page.route("**/meta.json", async (route) => {
+        const meta = await (await route.fetch()).json();
+        meta.live = { stages: ["pretrain", "readout", "finetune"], state: "running", every: 1, images: 60000 };
+        meta.capabilities.live = true;
+        await route.fulfill({ json: meta });
+      });
+      await page.route("**/events", (route) => route.fulfill({ contentType: "text/event-stream", body: events.join("") }));
+      await page.route("**/control", (route) => {
+        sent.push(route.request().postDataJSON().action);
+        return route.fulfill({ json: { state: { pause: "paused", resume: "running", stop: "stopping" }[sent[sent.length - 1]] } });
+      });
+      await open();
+      await page.waitForFunction(() => document.documentElement.dataset.frame === "3");
+      const x = await page.evaluate(() => [augmapPage.app.table.x[5], augmapPage.app.table.y[5]]);
+      const want = [10, 11].map((i) => (((i * 7919 + 12345) % 65536) / 65535) * 2 - 1);
+      assert.ok(Math.abs(x[0] - want[0]) < 1e-6 && Math.abs(x[1] - want[1]) < 1e-6, "a frame moves the points");
+      assert.match(await page.locator(".live").textContent(), /Pretrain.*stage 1 of 3 · 40 % · 1 min 30 s left.*128 dimensions/);
+      await page.waitForTimeout(1200);
+      await shot("live");
+      await page.getByRole("button", { name: "Pause" }).click();
+      await page.getByRole("button", { name: "Resume" }).click();
+      await page.getByRole("button", { name: "Stop and keep" }).click();
+      await page.waitForFunction(() => document.querySelector(".toast").textContent.includes("Stopping"));
+      assert.deepEqual(sent, ["pause", "resume", "stop"]);
+    },
+  },
+
+  two_maps_are_linked: {
+    async run({ page, open, given, shot }) {
+      await open(given.pair);
+      await page.waitForSelector(".pane:nth-child(2) .stage");
+      await page.waitForTimeout(500);
+      await shot("pair");
+      const panes = page.locator(".stage");
+      assert.equal(await panes.count(), 2);
+      const second = await panes.nth(1).boundingBox();
+      await page.keyboard.press("b");
+      await drag(page, [[second.x + second.width * 0.3, second.y + second.height * 0.3], [second.x + second.width * 0.7, second.y + second.height * 0.7]]);
+      const s = await state(page);
+      assert.ok(s.selected > 0, "a box in the second map selects in both");
+      assert.equal(await page.locator(".count-live").first().textContent(), `${s.selected.toLocaleString("en")} of ${s.n.toLocaleString("en")}`);
+      await page.keyboard.press("Escape");
+      await page.getByRole("button", { name: "Morph" }).click();
+      await page.waitForFunction(() => augmapPage.stage.guest);
+      await shot("morphed");
+      await page.getByRole("button", { name: "Side by side" }).click();
+      await page.waitForFunction(() => !augmapPage.stage.guest);
+    },
+  },
+
+  one_file_without_a_network: {
+    async run({ page, open, given, context, shot }) {
+      await open();
+      const file = join(given.out, "one-file.html");
+      await writeFile(file, await singleFile(page, given.static));
+      await context.setOffline(true);
+      const requests = [];
+      page.on("request", (r) => r.url().startsWith("blob:") || r.url().startsWith("data:") || requests.push(r.url()));
+      await page.goto(pathToFileURL(file).href);
+      await page.waitForFunction(() => document.documentElement.dataset.state === "ready");
+      assert.equal(requests.length, 1, requests.join());
+      assert.ok(await painted(page) > 2000);
+      await page.evaluate(() => augmapPage.app.show(42));
+      await page.waitForSelector(".strip button");
+      await page.waitForTimeout(300);
+      assert.ok(await page.evaluate(() => [...document.querySelectorAll(".strip .thumb")].some((c) => c.getContext("2d").getImageData(20, 20, 1, 1).data[3] > 0)), "thumbnails come out of the file");
+      await shot("file");
+      await drop(page, [["a.png", PIXEL.split(",")[1]]]);
+      await page.waitForFunction(() => document.querySelector(".toast").textContent.includes("--with-encoder"));
+    },
+  },
+};
+
+const PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+
+async function drop(page, files) {
+  const transfer = await page.evaluateHandle((list) => {
+    const t = new DataTransfer();
+    for (const [name, data] of list) t.items.add(new File([Uint8Array.from(atob(data), (c) => c.charCodeAt(0))], name));
+    return t;
+  }, files);
+  await page.dispatchEvent("body", "dragenter", { dataTransfer: transfer });
+  await page.waitForSelector(".drop:not([hidden])");
+  await page.dispatchEvent("body", "drop", { dataTransfer: transfer });
+}
+
+/** The page and its blobs as one file, in the format of docs/explorer-page.md. */
+async function singleFile(page, folder) {
+  const text = (name) => readFile(join(folder, name), "utf8");
+  const meta = await page.evaluate(async () => (await fetch("meta.json")).json());
+  Object.assign(meta.capabilities, { originals: false, embed: false, review: false });
+  const paths = [...meta.columns.filter((c) => c.ready !== false).map((c) => `col/${c.id}.bin`), ...(meta.density ? [`col/${meta.density.id}.bin`] : []), ...Array.from({ length: meta.thumbs.pages }, (_, k) => `thumbs/${k}.webp`)];
+  const element = (id, bytes) => `<script type="application/octet-stream+gzip+base64" id="${id}">${gzipSync(bytes).toString("base64")}</script>`;
+  const parts = [element("meta.json", Buffer.from(JSON.stringify(meta)))];
+  for (const path of new Set(paths)) {
+    const bytes = await page.evaluate(async (p) => [...new Uint8Array(await (await fetch(p)).arrayBuffer())], path);
+    parts.push(element(path, Buffer.from(bytes)));
+  }
+  const policy = `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval' 'wasm-unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:; worker-src blob:; connect-src 'none'">`;
+  const html = await text("index.html");
+  const script = (await text("app.js")).replace(/<\/script/gi, "<\\/script");
+  const styles = await text("app.css");
+  return html
+    .replace("<head>", () => `<head>${policy}`)
+    .replace('<link rel="stylesheet" href="static/app.css">', () => `<style>${styles}</style>`)
+    .replace('<script src="static/app.js" defer></script>', () => "")
+    .replace("</body>", () => `${parts.join("\n")}<script>${script}</script></body>`);
+}
