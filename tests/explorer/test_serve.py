@@ -373,7 +373,8 @@ def test_regions_are_found_in_the_background_and_kept(map_folder, page):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"[]", b'{"levels": 3}', b'{"levels": [{"name": "a", "assignment": [0], "regions": [{"medoid": 0}]}]}',
+    [b"", b"[]", b'{"levels": 3}',
+     b'{"levels": [{"name": "a", "assignment": [0], "regions": [{"medoid": 0}]}]}',
      b'{"levels": [{"name": "a", "assignment": "x", "regions": []}]}'],
 )  # fmt: skip
 def test_regions_that_do_not_fit_are_left_out(map_folder, page, content):
@@ -381,3 +382,30 @@ def test_regions_that_do_not_fit_are_left_out(map_folder, page, content):
 
     disk.update(map_folder, {"regions.json": content})
     assert Asking(open_map(map_folder), page).get("/meta.json").json()["regions"] is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"map": np.full((40, 15), 40, np.uint32)},
+        {"features": np.full((40, 15), 40, np.uint32)},
+        {"map": np.zeros((39, 15), np.uint32)},
+        {"map": np.zeros((40, 15), np.float32)},
+        {"map": np.zeros((40, 40), np.uint32)},
+        {"distances": np.zeros((40, 14), np.float32)},
+        {"map": np.zeros(40, np.uint32)},
+        {"map": np.zeros((40, 0), np.uint32)},
+    ],
+)
+def test_neighbours_that_do_not_fit_are_found_again(shown, map_folder, change):
+    from augmap import folder as disk
+
+    complete(shown)
+    file = io.BytesIO()
+    near = shown.near
+    np.savez(file, **{"map": near.map, "features": near.features, "distances": near.distances, **change})
+    disk.update(map_folder, {"neighbors.npz": file.getvalue()})
+    again = open_map(map_folder)
+    complete(again)
+    np.testing.assert_array_equal(again.near.map, near.map)
+    np.testing.assert_array_equal(again.near.features, near.features)
