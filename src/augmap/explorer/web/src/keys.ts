@@ -26,6 +26,7 @@ export function listen(keys: Keys): void {
   document.addEventListener("pointerdown", () => delete document.documentElement.dataset.keyboard, true);
   document.addEventListener("keydown", (e) => {
     if (e.ctrlKey || e.metaKey || e.altKey || e.defaultPrevented || isText(e.target)) return;
+    if (document.querySelector("dialog[open]") && e.key !== "?") return; // the browser closes it at Esc
     const action = keys[e.key] ?? keys[e.key.toLowerCase()];
     if (!action || (e.key === " " && e.target instanceof HTMLElement && e.target.matches("button, a, [role=option], [role=listbox], summary, select"))) return;
     e.preventDefault();

@@ -70,7 +70,8 @@ function picture(app: App, row: number): HTMLElement {
       frame.replaceChildren(image);
     });
     image.addEventListener("error", () => void fault());
-  } else if (app.meta.reasons.originals || !app.source.offline) {
+  } else if (app.source.offline) void fault();
+  else {
     note.textContent = sentence(app.meta.reasons.originals ?? "the originals are not there; thumbnails are shown");
     note.hidden = false;
   }

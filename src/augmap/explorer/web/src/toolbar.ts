@@ -38,7 +38,7 @@ export function layerSwitches(app: App): HTMLElement {
   const { meta } = app;
   const render = () => {
     list.replaceChildren();
-    one("regions", "Region names", "The largest regions with their most typical image", meta.regions ? null : (meta.reasons.regions ?? (meta.pending?.includes("regions") ? "Regions are being found …" : meta.density ? "No regions were found." : `No regions: ${flat}.`)));
+    one("regions", "Region names", "The largest regions with their most typical image", meta.regions ? null : (meta.reasons.regions ?? (!app.source.offline && meta.pending?.includes("regions") ? "Regions are being found …" : meta.density ? "No regions were found." : `No regions: ${flat}.`)));
     one("contours", "Contours", "Lines of equal density (C)", meta.density ? null : `No contours: ${flat}.`);
     one("pictures", "Pictures up close", "Points become pictures when fewer than about 600 are in view", meta.thumbs ? null : "This map has no thumbnails.");
   };

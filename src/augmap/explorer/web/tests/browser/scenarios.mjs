@@ -542,7 +542,8 @@ export const scenarios = {
         meta.capabilities.live = true;
         await route.fulfill({ json: meta });
       });
-      await page.route("**/events", (route) => route.fulfill({ contentType: "text/event-stream", body: events.join("") }));
+      let asked = 0; // the stream ends after these; 204 tells the browser not to come back
+      await page.route("**/events", (route) => (asked++ ? route.fulfill({ status: 204 }) : route.fulfill({ contentType: "text/event-stream", body: events.join("") })));
       await page.route("**/control", (route) => {
         sent.push(route.request().postDataJSON().action);
         return route.fulfill({ json: { state: { pause: "paused", resume: "running", stop: "stopping" }[sent[sent.length - 1]] } });
