@@ -191,7 +191,7 @@ def _check(output: Path, to: Format) -> None:
         from augmap.folder import is_map
 
         if output.exists() and not output.is_dir():
-            raise InputError(f"{output}: is a file; the projector's files go into a folder, choose another name")
+            raise InputError(f"{output}: is a file; tensorboard reads a folder, choose another name")
         if is_map(output):
             raise InputError(f"{output}: is a map; choose another folder")
         return

@@ -108,7 +108,7 @@ def single_file(
         "thumbnails": "".join(_element(path, _packed(data)) for path, data in thumbs.items()),
     }
     if encoder is not None:
-        parts["encoder"] = _encoder(m, encoder)
+        parts["encoder"] = _encoder(m, blobs, encoder)
     head, tail = _page(blobs.facts["title"]).split("</body>")
     licences = f'<script type="text/plain" id="licences.txt">{_inline(_static("licences.txt"))}</script>'
     script = f"<script>{_inline(_static('app.js'))}</script>"
@@ -143,18 +143,16 @@ def _by_products(shown: Shown) -> dict[str, bytes]:
     return found
 
 
-def _encoder(m: ImageMap, model: bytes) -> str:
-    """The model, what it expects, the program that runs it, and the script that asks it."""
+def _encoder(m: ImageMap, blobs: Blobs, model: bytes) -> str:
+    """The model, what it expects, the program that runs it with its licences, and the script that asks it."""
     assert m.preprocessing is not None
-    runtime = STATIC / "ort.wasm.gz"
-    if not runtime.is_file():
-        raise InputError(f"this installation of augmap lacks {runtime.name}; install it again")
-    about = disk.json_bytes({**m.preprocessing.to_dict(), "dim": m.dim}, indent=None)
+    about = {**m.preprocessing.to_dict(), "axes": blobs.scale.axes.tolist()}
     return (
-        _element("place.json", _packed(about))
+        _element("place.json", _packed(disk.json_bytes(about, indent=None)))
         + _element("encoder.onnx", _packed(model))
-        + _element("ort.wasm", base64.b64encode(runtime.read_bytes()).decode())
-        + f"<script>{_inline(_static('place-onnx.js'))}</script>"
+        + _element("ort.wasm", base64.b64encode(_read("ort.wasm.gz")).decode())
+        + _element("onnxruntime-notices.txt", base64.b64encode(_read("onnxruntime-notices.txt.gz")).decode())
+        + f"<script>{_inline(_static('place-onnx.js'))}</script>\n"
     )
 
 
@@ -175,8 +173,12 @@ def _page(title: str) -> str:
 
 
 def _static(name: str) -> str:
+    return _read(name).decode("utf-8")
+
+
+def _read(name: str) -> bytes:
     try:
-        return (STATIC / name).read_text(encoding="utf-8")
+        return (STATIC / name).read_bytes()
     except OSError as error:
         raise InputError(f"this installation of augmap lacks {name}; install it again") from error
 
@@ -191,7 +193,7 @@ def _packed(data: bytes) -> str:
 
 
 def _inline(script: str) -> str:
-    r"""Text that may stand in a script element: ``</script`` and ``<!--`` do so as ``<\/script`` and ``<\!--``."""
+    r"""Return what may stand in a script element: ``</script`` becomes ``<\/script``, ``<!--`` ``<\!--``."""
     return re.sub(r"<(?=/script|!--)", r"<\\", script, flags=re.IGNORECASE)
 
 

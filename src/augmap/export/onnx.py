@@ -67,9 +67,9 @@ def to_onnx(m: ImageMap, *, half: bool = False, backbone: nn.Module | None = Non
     """Return the encoder as ONNX: ``image`` in, ``xy`` and ``h`` out, all float32, any batch.
 
     ``image`` is (b, c, s, s) in [0, 1], prepared as the model's ``metadata_props`` say: ``image_size``,
-    ``channels``, ``fit`` and ``resize`` (the geometry), ``mean`` and ``std`` (what remains to be done to pixels
-    in [0, 1]: nothing, the model normalises by itself), ``xy_output`` and ``features_output``, ``low`` and
-    ``high`` (the corners of the map), ``n``, ``method``, ``augmap``.
+    ``channels``, ``fit`` and ``resize`` (the geometry), ``mean`` and ``std`` (what remains to be done to
+    pixels in [0, 1]: nothing, the model normalises by itself), ``xy_output`` and ``features_output``,
+    ``low`` and ``high`` (the corners of the map), ``n``, ``method``, ``augmap``.
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ def _about(m: ImageMap) -> dict[str, str]:
         **{name: json.dumps(value) for name, value in values.items()},
         "resize": at.resize,
         "fit": at.fit,
-        "input": "image (b, c, s, s), float32 in [0, 1], RGB or grey; EXIF rotation applied, alpha over white",
+        "input": "image (b, c, s, s), float32 in [0, 1], RGB or grey, upright (EXIF), alpha over white",
         "xy_output": "xy",
         "features_output": "h",
         "method": str(m.info.get("method", "")),

@@ -55,10 +55,10 @@ def to_parquet(
 ) -> bytes:
     """Return the table as Parquet, in the form that embedding-atlas opens.
 
-    Beside the columns of :func:`to_csv`: ``image``, a struct of ``bytes`` (a PNG of the thumbnail) and ``path``,
-    as Hugging Face keeps images, where the map has thumbnails; ``neighbors``, a struct of ``ids`` (row numbers
-    from 0, nearest first) and ``distances``. Where a label or score has one of these two names, it gets an
-    underscore behind it. Missing numbers are null.
+    Beside the columns of :func:`to_csv`: ``image``, a struct of ``bytes`` (a PNG of the thumbnail) and
+    ``path``, as Hugging Face keeps images, where the map has thumbnails; ``neighbors``, a struct of ``ids``
+    (row numbers from 0, nearest first) and ``distances``. Where a label or score has one of these two names,
+    it gets an underscore behind it. Missing numbers are null.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def to_parquet(
 
 
 def unicode(text: str) -> str:
-    """Return text that is valid Unicode: bytes that were no UTF-8 and halves of surrogate pairs become U+FFFD."""
+    """Return valid Unicode: bytes that were no UTF-8 and halves of surrogate pairs become U+FFFD."""
     return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 

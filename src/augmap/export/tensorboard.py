@@ -19,9 +19,7 @@ _SMALLEST = 4  # px of a picture: below, more than 4,194,304 images, there is no
 _BLOCK = 4096
 
 
-def projector_files(
-    m: ImageMap, *, progress: Callable[[int, int], None] | None = None
-) -> dict[str, bytes]:
+def projector_files(m: ImageMap, *, progress: Callable[[int, int], None] | None = None) -> dict[str, bytes]:
     """Return the files of a folder for ``tensorboard --logdir FOLDER``, by name.
 
     ``map.tsv`` holds the positions, ``features.tsv`` the features where the map has them, ``metadata.tsv``
@@ -72,9 +70,7 @@ def _numbers(x: np.ndarray) -> bytes:
     return file.getvalue().encode()
 
 
-def _sprite(
-    thumbs: Thumbs, progress: Callable[[int, int], None] | None
-) -> tuple[bytes | None, int]:
+def _sprite(thumbs: Thumbs, progress: Callable[[int, int], None] | None) -> tuple[bytes | None, int]:
     """Return the sprite in the order of the rows, and the edge of a picture in it."""
     n = len(thumbs.slots)
     across = math.ceil(math.sqrt(n))

@@ -78,7 +78,7 @@ def to_mp4(path: Path, *, progress: Callable[[int, int], None] | None = None) ->
     """
     program = shutil.which("ffmpeg")
     if program is None:
-        raise InputError("an MP4 is made by ffmpeg, which is not on this machine: install it, or use --to gif")
+        raise InputError("ffmpeg, which makes MP4, is not on this machine: install it, or use --to gif")
     pictures = list(pictures_of(path, MP4, progress))
     pictures += [pictures[-1]] * round(MP4.hold * MP4.rate)
     height, width = pictures[0].shape[:2]
@@ -86,7 +86,18 @@ def to_mp4(path: Path, *, progress: Callable[[int, int], None] | None = None) ->
         target = Path(folder) / "film.mp4"
         command = [
             *(program, "-loglevel", "error", "-y"),
-            *("-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(MP4.rate), "-i", "-"),
+            *(
+                "-f",
+                "rawvideo",
+                "-pix_fmt",
+                "rgb24",
+                "-s",
+                f"{width}x{height}",
+                "-r",
+                str(MP4.rate),
+                "-i",
+                "-",
+            ),
             *("-c:v", "libx264", "-crf", "20", "-pix_fmt", "yuv420p", "-movflags", "+faststart", str(target)),
         ]
         data = b"".join(p.tobytes() for p in pictures)
@@ -115,7 +126,9 @@ def pictures_of(
     moments = _moments(len(replay.frames), timing)
     title = Path(path).absolute().name
     for i, moment in enumerate(moments):
-        yield _picture(_between(replay, moment), rgb, names, title, _words(replay, moment), i / (len(moments) - 1))
+        yield _picture(
+            _between(replay, moment), rgb, names, title, _words(replay, moment), i / (len(moments) - 1)
+        )
         if progress:
             progress(i + 1, len(moments))
 
@@ -142,7 +155,7 @@ def _words(replay: Replay, moment: float) -> str:
 
 
 def _legend(by_label) -> list[tuple[str, tuple[int, int, int]]]:
-    """Names and colours to be listed; none where there are no labels, the rest left out where there are many."""
+    """Names and colours to be listed; none where there are no labels, not all where there are many."""
     if not by_label:
         return []
     found = [(shorten(legible(name)), _bytes(colour)) for name, colour in by_label.items()]
@@ -172,7 +185,11 @@ def _picture(
     room = width - 48 - round(draw.textlength(words, _font(14)))
     if room > 60:
         draw.text(
-            (width - 16, EDGE + 16), _fitted(legible(title), room), fill="#8b919c", font=_font(12), anchor="rm"
+            (width - 16, EDGE + 16),
+            _fitted(legible(title), room),
+            fill="#8b919c",
+            font=_font(12),
+            anchor="rm",
         )
     draw.rectangle((16, EDGE + 33, width - 17, EDGE + 35), fill=DARK.faint)
     draw.rectangle((16, EDGE + 33, 16 + round(done * (width - 33)), EDGE + 35), fill=DARK.single)
