@@ -236,6 +236,7 @@ def fit(
         turned = "turned onto their places" if shared > result.dim else "too few to turn the map by"
         say(f"{shared:,} of {result.n:,} images are on the map to start from, {turned}")
     result.embedder = embedder(result, settings.module, device)
+    result.display = partial(display, title=output.absolute().name if output else None)
     if not leads():
         return result
     result.thumbs = make_thumbs(
@@ -269,9 +270,23 @@ def load(path: str | Path, *, backbone: nn.Module | None = None, device: str = "
         See :meth:`ImageMap.load`.
     """
     loaded = ImageMap.load(path)
+    loaded.display = partial(display, title=Path(path).absolute().name)
     if loaded.weights is not None:
         loaded.embedder = embedder(loaded, backbone, device)
     return loaded
+
+
+def display(m: ImageMap, *, title: str | None) -> str:
+    """Return the map as HTML for a notebook: the explorer's page, or a picture where that would be too large."""
+    from augmap.explorer.notebook import frame, picture
+
+    framed = frame(m, title=title)
+    if framed is not None:
+        return framed
+    from augmap.plots.figure import plot
+    from augmap.plots.save import png
+
+    return picture(png(plot(m, size=7)), m, title=title)
 
 
 def embedder(of: ImageMap, backbone: nn.Module | None, device: str) -> Callable[[Any], ImageMap]:
@@ -348,6 +363,7 @@ def _embed(
         info={**info, "source": opened.source, "fingerprint": opened.fingerprint},
         skipped=[(s.name, s.reason) for s in opened.skipped],
         embedder=partial(_embed, weights, preprocessing, info, backbone, device),
+        display=partial(display, title=None),
     )
 
 

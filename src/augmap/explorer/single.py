@@ -13,7 +13,7 @@ from typing import Any
 
 from augmap import folder as disk
 from augmap.errors import InputError
-from augmap.explorer import nearby, regions
+from augmap.explorer import nearby
 from augmap.explorer.build import Blobs, build
 from augmap.explorer.nearby import Nearby
 from augmap.explorer.site import FindRegions, Shown, complete, open_map
@@ -76,21 +76,21 @@ def of_folder(
     return single_file(shown.m, shown.blobs, others=_by_products(shown), encoder=encoder)
 
 
-def of_map(
-    m: ImageMap, *, title: str, limit: int = 5000, find_regions: FindRegions | None = None
-) -> SingleFile:
-    """Make the page of a map in memory; of more than ``limit`` images without neighbours in feature space."""
+def of_map(m: ImageMap, *, title: str, limit: int = 5000) -> SingleFile:
+    """Make the page of a map in memory: what is found at once.
+
+    That is without regions and, of more than ``limit`` images, without neighbours in feature space.
+    """
     near = Nearby(map=nearby.find_map(m))
     if nearby.why_not(m) is None and m.n <= limit:
         table, distances = nearby.find_features(m)
         near = replace(near, features=table, distances=distances)
-    levels = regions.parse(find_regions(m), m.n) if find_regions and m.n > 1 else ()
     reasons = {
         **_ABSENT,
         "review": "augmap review MAP writes the queues",
         "replay": "this map was not watched while it formed: augmap fit --watch",
     }
-    return single_file(m, build(m, title=title, near=near, levels=levels, reasons=reasons))
+    return single_file(m, build(m, title=title, near=near, reasons=reasons))
 
 
 def single_file(
