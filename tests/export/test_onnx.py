@@ -115,7 +115,9 @@ def test_half_is_half_and_close(small, pixels):
     large = [w for w in model.graph.initializer if np.prod(w.dims) > 64 and w.data_type in (1, 10)]
     assert large
     assert all(w.data_type == onnx.TensorProto.FLOAT16 for w in large)
-    weights = [sum(len(w.raw_data) for w in onnx.load_from_string(e.data).graph.initializer) for e in (full, half)]
+    weights = [
+        sum(len(w.raw_data) for w in onnx.load_from_string(e.data).graph.initializer) for e in (full, half)
+    ]
     assert weights[1] < 0.65 * weights[0]
     xy, _ = run(half.data, pixels)
     assert 0 < np.abs(xy - run(full.data, pixels)[0]).max() < 5e-3 * full.span
@@ -132,8 +134,12 @@ def test_features_tsne_takes_the_features(small, full, pixels, tmp_path):
 
 def test_a_model_that_differs_is_not_handed_out(small, monkeypatch):
     real = exported_by._difference
-    monkeypatch.setattr(exported_by, "_difference", lambda *a: real(*a) + 0.02 * np.ptp(small.positions, 0).max())
-    monkeypatch.setattr(exported_by, "_program", lambda *a, program=to_onnx(small, backbone=Small()).data: program)
+    monkeypatch.setattr(
+        exported_by, "_difference", lambda *a: real(*a) + 0.02 * np.ptp(small.positions, 0).max()
+    )
+    monkeypatch.setattr(
+        exported_by, "_program", lambda *a, program=to_onnx(small, backbone=Small()).data: program
+    )
     with pytest.raises(InputError, match=r"moves an image by .* of the map's span, more than 0.01%"):
         to_onnx(small, backbone=Small())
 
