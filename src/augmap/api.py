@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from augmap import folder as disk
 from augmap.config import Config, Runtime
+from augmap.display import display
 from augmap.embedder import embedder, open_for
 from augmap.errors import InputError
 from augmap.imagemap import ImageMap
@@ -233,6 +235,7 @@ def fit(
         turned = "turned onto their places" if shared > result.dim else "too few to turn the map by"
         say(f"{shared:,} of {result.n:,} images are on the map to start from, {turned}")
     result.embedder = embedder(result, settings.module, device)
+    result.display = partial(display, title=output.absolute().name if output else None)
     if not leads():
         return result
     result.thumbs = make_thumbs(
@@ -266,6 +269,7 @@ def load(path: str | Path, *, backbone: nn.Module | None = None, device: str = "
         See :meth:`ImageMap.load`.
     """
     loaded = ImageMap.load(path)
+    loaded.display = partial(display, title=Path(path).absolute().name)
     if loaded.weights is not None:
         loaded.embedder = embedder(loaded, backbone, device)
     return loaded

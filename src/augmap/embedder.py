@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from augmap.config import Preprocessing
+from augmap.display import display
 from augmap.errors import InputError
 from augmap.imagemap import ImageMap, Weights
 from augmap.images.imageset import ImageSet
@@ -95,6 +96,7 @@ def _embed(
         info={**info, "source": opened.source, "fingerprint": opened.fingerprint},
         skipped=[(s.name, s.reason) for s in opened.skipped],
         embedder=partial(_embed, weights, preprocessing, info, backbone, device),
+        display=partial(display, title=None),
     )
 
 

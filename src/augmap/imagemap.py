@@ -22,6 +22,7 @@ from augmap.items import Items, read_table, write_table
 from augmap.thumbs import Thumbs, page_name
 
 Embedder = Callable[[Any], "ImageMap"]
+Display = Callable[["ImageMap"], str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +61,8 @@ class ImageMap:
         Files that could not be read.
     embedder : callable, optional
         Places new images; attached by :func:`augmap.fit` and :func:`augmap.load`.
+    display : callable, optional
+        Shows the map in a notebook, as HTML; attached likewise.
     """
 
     positions: np.ndarray
@@ -73,6 +76,7 @@ class ImageMap:
     log: list[dict[str, Any]] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
     embedder: Embedder | None = field(default=None, repr=False)
+    display: Display | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         positions = np.asarray(self.positions)
@@ -110,6 +114,10 @@ class ImageMap:
     def __repr__(self) -> str:
         features = "no features" if self.features is None else f"{self.features.shape[1]} features"
         return f"<ImageMap: {self.n:,} images in {self.dim}-D, {features}, by {self.info.get('method', '?')}>"
+
+    def _repr_html_(self) -> str | None:
+        """What a notebook shows; None, where nothing was attached, leaves it at :func:`repr`."""
+        return None if self.display is None else self.display(self)
 
     @property
     def dim(self) -> int:
@@ -186,6 +194,7 @@ class ImageMap:
             log=self.log,
             skipped=self.skipped,
             embedder=self.embedder,
+            display=self.display,
         )
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> Path:

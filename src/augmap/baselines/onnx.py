@@ -26,7 +26,10 @@ def onnx_features(
     say: Callable[[str], None] = lambda line: None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """Return the first output of a model of one image input, (b, c, h, w) or (b, h, w, c).
+    """Return the features by a model of one image input, (b, c, h, w) or (b, h, w, c).
+
+    These are the output that the model's metadata name (``features_output``, as ``augmap export --to onnx``
+    writes it), else the first.
 
     The size comes from the input's shape, else from the model's metadata (``image_size``), else from
     ``size``; mean and standard deviation of pixels in [0, 1] from ``mean`` and ``std``, else from the
@@ -75,7 +78,10 @@ def onnx_features(
         mean = std = None
     prepare = Input(size=size, channels=channels, mean=mean, std=std)
     kind = {"tensor(float16)": np.float16, "tensor(double)": np.float64}.get(wanted.type, np.float32)
-    output = session.get_outputs()[0].name
+    outputs = [o.name for o in session.get_outputs()]
+    output = told.get("features_output", outputs[0])
+    if output not in outputs:
+        raise InputError(f"{path}: its metadata has features_output={output!r}, its outputs are {outputs}")
 
     def compute(block: np.ndarray) -> np.ndarray:
         x = prepare(block).numpy()
@@ -96,7 +102,7 @@ def onnx_features(
 
 def _metadata(texts: Mapping[str, str], path: Path) -> dict[str, Any]:
     """Read what the model says about its images; entries of other names are not ours to judge."""
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {name: texts[name] for name in ("features_output",) if name in texts}
     for name in ("image_size", "mean", "std"):
         if name not in texts:
             continue

@@ -31,7 +31,11 @@ import augmap
 from augmap.errors import AugmapError, InputError, Interrupted
 
 COMMANDS = (
-    *("demo", "fit", "embed", "plot", "explore"),
+COMMANDS = (
+    *("demo", "fit", "embed", "plot", "explore", "export"),
+    *("evaluate", "baseline", "compare", "review", "apply"),
+    *("info", "augmentations", "cache"),
+)
     *("evaluate", "baseline", "compare", "review", "apply"),
     *("info", "augmentations", "cache"),
 )

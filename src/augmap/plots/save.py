@@ -52,6 +52,13 @@ def save_figure(
     return path
 
 
+def png(figure: Figure, *, dpi: float = 100) -> bytes:
+    """Return a figure as PNG."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=dpi, facecolor=figure.get_facecolor(), bbox_inches=None)
+    return file.getvalue()
+
+
 def check_path(path: str | Path) -> Path:
     """Return the path if a figure can go there, before any work is done."""
     path = Path(path)
