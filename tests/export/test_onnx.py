@@ -136,9 +136,8 @@ def test_a_model_that_differs_is_not_handed_out(small, monkeypatch):
     monkeypatch.setattr(
         exported_by, "_difference", lambda *a: real(*a) + 0.02 * np.ptp(small.positions, 0).max()
     )
-    monkeypatch.setattr(
-        exported_by, "_program", lambda *a, program=to_onnx(small, backbone=Small()).data: program
-    )
+    program = to_onnx(small, backbone=Small()).data
+    monkeypatch.setattr(exported_by, "_program", lambda *a: program)
     with pytest.raises(InputError, match=r"moves an image by .* of the map's span, more than 0.01%"):
         to_onnx(small, backbone=Small())
 

@@ -31,11 +31,7 @@ import augmap
 from augmap.errors import AugmapError, InputError, Interrupted
 
 COMMANDS = (
-COMMANDS = (
     *("demo", "fit", "embed", "plot", "explore", "export"),
-    *("evaluate", "baseline", "compare", "review", "apply"),
-    *("info", "augmentations", "cache"),
-)
     *("evaluate", "baseline", "compare", "review", "apply"),
     *("info", "augmentations", "cache"),
 )
