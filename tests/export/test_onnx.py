@@ -132,11 +132,10 @@ def test_features_tsne_takes_the_features(small, full, pixels, tmp_path):
 
 
 def test_a_model_that_differs_is_not_handed_out(small, monkeypatch):
-    real = exported_by._difference
+    real, program = exported_by._difference, to_onnx(small, backbone=Small()).data
     monkeypatch.setattr(
         exported_by, "_difference", lambda *a: real(*a) + 0.02 * np.ptp(small.positions, 0).max()
     )
-    program = to_onnx(small, backbone=Small()).data
     monkeypatch.setattr(exported_by, "_program", lambda *a: program)
     with pytest.raises(InputError, match=r"moves an image by .* of the map's span, more than 0.01%"):
         to_onnx(small, backbone=Small())
