@@ -170,6 +170,26 @@ export const scenarios = {
     },
   },
 
+  regions_are_named_and_selected: {
+    async run({ page, open, shot }) {
+      await open(undefined, "#regions=1");
+      await page.waitForFunction(() => augmapPage.app.meta.regions !== null, null, { timeout: 90_000 });
+      await page.waitForTimeout(500);
+      const [at, size] = await page.evaluate(() => {
+        const { app, stage } = augmapPage;
+        const levels = app.meta.regions.levels;
+        const level = levels[Math.max(0, levels.findIndex((l) => l.regions.length >= 5))];
+        const largest = [...level.regions].sort((a, b) => b.size - a.size)[0];
+        const [x, y] = stage.screen(largest.medoid);
+        const b = stage.element.getBoundingClientRect();
+        return [[b.left + x, b.top + y], largest.size];
+      });
+      await shot("names");
+      await page.mouse.click(...at);
+      await page.waitForFunction((k) => augmapPage.app.state.selection.count === k, size);
+    },
+  },
+
   lasso_box_add_subtract: {
     async run({ page, open, shot }) {
       await open();
