@@ -25,6 +25,7 @@ SCENARIOS = [
     "zoom_turns_points_into_pictures",
     "hover_ring_then_card",
     "click_shows_image_and_neighbours",
+    "regions_are_named_and_selected",
     "lasso_box_add_subtract",
     "legend_hides_isolates_and_counts",
     "colour_by_a_score",
@@ -67,6 +68,12 @@ def why_not() -> str | None:
 
 def required() -> bool:
     return os.environ.get("AUGMAP_REQUIRE_BROWSER") == "1"
+
+
+def need_esbuild() -> None:
+    if shutil.which("node") is None or not (WEB / "node_modules" / "esbuild").is_dir():
+        assert not required(), f"no node or no esbuild: npm ci in {WEB}"
+        pytest.skip("no node or no esbuild; apt-get install nodejs npm, then npm ci in explorer/web")
 
 
 @pytest.fixture(scope="module")
@@ -114,21 +121,13 @@ def test_every_scenario_is_asked_for(results: dict[str, dict]) -> None:
 
 
 def test_the_parts_without_a_page() -> None:
-    if shutil.which("node") is None or not (WEB / "node_modules" / "esbuild").is_dir():
-        assert not required(), f"no node or no esbuild: npm ci in {WEB}"
-        pytest.skip(
-            "no node or no esbuild; apt-get install nodejs npm, then npm ci in src/augmap/explorer/web"
-        )
+    need_esbuild()
     run = subprocess.run(["npm", "test", "--silent"], cwd=WEB, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stdout[-4000:]
 
 
 def test_the_bundle_is_what_its_source_says(tmp_path: Path) -> None:
-    if shutil.which("node") is None or not (WEB / "node_modules" / "esbuild").is_dir():
-        assert not required(), f"no node or no esbuild: npm ci in {WEB}"
-        pytest.skip(
-            "no node or no esbuild; apt-get install nodejs npm, then npm ci in src/augmap/explorer/web"
-        )
+    need_esbuild()
     subprocess.run(
         ["node", "build.mjs", str(tmp_path)], cwd=WEB, check=True, capture_output=True, timeout=120
     )
@@ -191,7 +190,7 @@ def a_map(seed: int) -> ImageMap:
     return ImageMap(
         positions=positions,
         items=Items(
-            [f"photos/{i:04d}.png" for i in range(N)],
+            [name_of(i) for i in range(N)],
             ["train"] * N,
             {"label": np.array(kinds)[kind]},
             {"outlier": rng.gamma(2.0, size=N)},
@@ -203,16 +202,18 @@ def a_map(seed: int) -> ImageMap:
 
 
 def a_review() -> str:
-    rows = ["queue,group,rank,row,name,split,label,score,tag,reason,decision"]
-    for group in range(3):
-        for rank in range(2):
-            row = 10 * group + rank
-            rows.append(
-                f"duplicates,{group + 1},{rank + 1},{row},photos/{row:04d}.png,"
-                "train,plain,0.99,,nearly the same,"
-            )
-    rows += [
-        f"outliers,,{k + 1},{100 + k},photos/{100 + k:04d}.png,train,plain,{9 - k},,far from all others,"
-        for k in range(5)
-    ]
-    return "\n".join(rows) + "\n"
+    """Three pairs of near-duplicates and five outliers, in the columns of review.csv."""
+    lines = ["queue,group,rank,row,name,split,label,score,tag,reason,decision"]
+    for k in range(6):
+        row = 10 * (k // 2) + k % 2
+        lines.append(
+            f"duplicates,{k // 2 + 1},{k % 2 + 1},{row},{name_of(row)},train,plain,0.99,,nearly the same,"
+        )
+    for k in range(5):
+        row = 100 + k
+        lines.append(f"outliers,,{k + 1},{row},{name_of(row)},train,plain,{9 - k},,far from all others,")
+    return "\n".join(lines) + "\n"
+
+
+def name_of(row: int) -> str:
+    return f"photos/{row:04d}.png"

@@ -196,6 +196,7 @@ export function regionLayer(app: App, ink: () => Ink, pictures: { on: boolean })
       context.textBaseline = "middle";
       const order = [...all[level]!.regions].sort((a, b) => b.size - a.size);
       for (const region of order) {
+        if (placed.length >= MOST_NAMES) break;
         const label = layOut(context, stage, region, level);
         if (!label || placed.some((p) => p.x < label.x + label.w + 6 && label.x < p.x + p.w + 6 && p.y < label.y + label.h + 4 && label.y < p.y + p.h + 4)) continue;
         placed.push(label);
@@ -219,6 +220,7 @@ export async function selectRegion(app: App, level: number, code: number, mode: 
   app.select(mask, mode);
 }
 
+const MOST_NAMES = 18; // more than these hide what they name
 const PICTURE = 30;
 
 function layOut(context: CanvasRenderingContext2D, stage: Stage, region: Region, level: number): Label | null {

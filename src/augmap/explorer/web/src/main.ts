@@ -245,6 +245,11 @@ async function open(meta: Meta, source: Source, table: Table, notes: Notices, st
   if (meta.capabilities.compare) await second();
   await later(app, notes);
   await restore(app, saved);
+  if (saved.view) {
+    // panels may have opened: what the link shows is what was seen beside them
+    for (let k = 0; k < 2; k++) await new Promise(requestAnimationFrame);
+    stage.lookAt(saved.view);
+  }
   app.emit("table", "tags");
   stage.repaint();
   document.documentElement.dataset.state = "ready";

@@ -170,6 +170,26 @@ export const scenarios = {
     },
   },
 
+  regions_are_named_and_selected: {
+    async run({ page, open, shot }) {
+      await open(undefined, "#regions=1");
+      await page.waitForFunction(() => augmapPage.app.meta.regions !== null, null, { timeout: 90_000 });
+      await page.waitForTimeout(500);
+      const [at, size] = await page.evaluate(() => {
+        const { app, stage } = augmapPage;
+        const levels = app.meta.regions.levels;
+        const level = levels[Math.max(0, levels.findIndex((l) => l.regions.length >= 5))];
+        const largest = [...level.regions].sort((a, b) => b.size - a.size)[0];
+        const [x, y] = stage.screen(largest.medoid);
+        const b = stage.element.getBoundingClientRect();
+        return [[b.left + x, b.top + y], largest.size];
+      });
+      await shot("names");
+      await page.mouse.click(...at);
+      await page.waitForFunction((k) => augmapPage.app.state.selection.count === k, size);
+    },
+  },
+
   lasso_box_add_subtract: {
     async run({ page, open, shot }) {
       await open();
@@ -340,6 +360,8 @@ export const scenarios = {
       const [cx, cy] = await middle(page);
       await drag(page, [[cx - 150, cy - 150], [cx + 60, cy + 80]]);
       await page.evaluate(() => augmapPage.app.show(77));
+      await page.waitForSelector(".strip button");
+      await page.waitForTimeout(300); // the panel has opened, the map has moved beside it
       await page.evaluate(() => augmapPage.stage.lookAt({ u: 0.1, v: -0.2, d: 0.7 }));
       await page.waitForFunction(() => location.hash.includes("at=0.1%2C-0.2%2C0.7") && location.hash.includes("select=") && location.hash.includes("image="));
       const url = page.url();
@@ -350,7 +372,7 @@ export const scenarios = {
       const after = await state(other);
       for (const key of ["colour", "current", "selected", "rows", "contours"]) assert.deepEqual(after[key], before[key], key);
       const view = await other.evaluate(() => augmapPage.stage.view);
-      assert.ok(Math.abs(view.d - 0.7) < 1e-6 && Math.abs(view.v + 0.2) < 1e-6, JSON.stringify(view));
+      assert.ok(Math.abs(view.d - 0.7) < 1e-6 && Math.abs(view.v + 0.2) < 1e-6 && Math.abs(view.u - 0.1) < 1e-6, JSON.stringify(view));
       void given;
     },
   },
