@@ -277,7 +277,7 @@ def load(path: str | Path, *, backbone: nn.Module | None = None, device: str = "
 
 
 def display(m: ImageMap, *, title: str | None) -> str:
-    """Return the map as HTML for a notebook: the explorer's page, or a picture where that would be too large."""
+    """Return the map as HTML for a notebook: the explorer's page, or a picture where that is too large."""
     from augmap.explorer.notebook import frame, picture
 
     framed = frame(m, title=title)

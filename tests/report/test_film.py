@@ -26,7 +26,10 @@ def watched(tmp_path):
     path = full_map(N).save(tmp_path / "some.map")
     frames = [to_u16(np.column_stack([np.full(20, u), np.linspace(-0.9, 0.9, 20)])) for u in (-0.9, 0.0, 0.9)]
     entries = [
-        dict(stage="direct", stage_number=1, step=i, epoch=float(i), seconds=1.0 * i, pca=i == 0, loss=1.0)
+        {
+            **{"stage": "direct", "stage_number": 1, "step": i, "epoch": float(i)},
+            **{"seconds": 1.0 * i, "pca": i == 0, "loss": 1.0},
+        }
         for i in range(3)
     ]
     replay = Replay(
@@ -92,13 +95,13 @@ def test_many_labels_are_counted():
 
 def test_a_map_that_was_not_watched(tmp_path):
     path = full_map(N).save(tmp_path / "some.map")
-    with pytest.raises(InputError, match="not watched while it formed.*augmap fit --watch"):
+    with pytest.raises(InputError, match=r"not watched while it formed.*augmap fit --watch"):
         to_gif(path)
 
 
 def test_mp4_without_ffmpeg(watched, monkeypatch):
     monkeypatch.setattr(film.shutil, "which", lambda name: None)
-    with pytest.raises(InputError, match="ffmpeg, which makes MP4, is not on this machine.*--to gif"):
+    with pytest.raises(InputError, match=r"ffmpeg, which makes MP4, is not on this machine.*--to gif"):
         to_mp4(watched)
 
 
