@@ -25,7 +25,7 @@ demo: $(READY)
 	@$(BIN)/augmap demo
 
 test: lint
-	@$(BIN)/python -m pytest $(PYTEST)
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(PYTEST)
 
 lint: $(READY)
 	@$(BIN)/ruff check .

@@ -257,9 +257,15 @@ def row(entry: dict[str, Any], best: Sequence[str | None] = ()) -> str:
 
 
 def _best(entries: Sequence[dict[str, Any]]) -> list[str | None]:
-    """The best cell of each column, more being better, among maps of 20,000 images that saw no labels."""
+    """The best cell of each column, more being better, among maps of 20,000 images that saw no labels.
+
+    None of recall and trust: maps with features are held against these, others against the pixels.
+    """
     best: list[str | None] = []
     for column in _COLUMNS:
+        if column[1] == "map against":
+            best.append(None)
+            continue
         scores = [s for e in entries if _ranked(e) and (s := _score(e, *column)) is not None]
         best.append(_cell(max(scores, key=lambda s: s["value"])) if len(scores) > 1 else None)
     return best

@@ -5,8 +5,8 @@
 
 runs ``augmap review`` on a copy of the map (a review that is there already is not made again) and writes the
 counts to ``experiments/results/review.json``: each queue, groups across splits, the groups of automobiles
-with their test images, and the area under the ROC curve of the spread of views. With ``--images`` instead
-of a map, the map is two principal components of the pixels, and the features are fifty: nothing is trained.
+with their test images, and the area under the ROC curve of the spread of views. With ``--images`` instead of
+a map, the map is two principal components of the pixels, and the features are fifty: nothing is trained.
 Labels choose nothing, they count.
 """
 
@@ -76,7 +76,7 @@ def main() -> None:
     if given.picture:
         draw_first(m, rows_of(review), given.work / "cache", given.picture)
     done = json.loads(given.results.read_text()) if given.results.exists() else {}
-    done[given.name] = {**entry, "machine": hardware()}
+    done[given.name] = {**done.get(given.name, {}), **entry, "machine": hardware()}
     given.results.write_text(json.dumps(done, indent=1) + "\n")
     print(json.dumps(entry, indent=1))
 
@@ -147,16 +147,21 @@ def counts(m: ImageMap, review: Path) -> dict[str, Any]:
         "groups_of_two_labels": sum(len({r["label"] for r in g}) > 1 for g in groups.values()),
         "largest_groups": [about(g) for g in list(groups.values())[:10]],
         "islands": [about(g) for g in list(islands.values())[:10]],
-        "auroc_spread": record.get("auroc_spread"),
     }
     if "automobile" in set(m.labels):
         cars = [g for g in groups.values() if len(g) >= CARS and {r["label"] for r in g} == {"automobile"}]
         out["automobile_groups"] = [about(g) for g in cars]
         out["automobiles_in_them"] = sum(map(len, cars))
         out["automobiles_in_them_test"] = sum(r["split"] == "test" for g in cars for r in g)
+        # the copied cars go by this name: those in groups with at least two of them
+        brakes = [[r for r in g if "shooting_brake" in r["name"]] for g in groups.values()]
+        brakes = [g for g in brakes if len(g) > 1]
+        out["shooting_brakes_in_groups"] = sum(map(len, brakes))
+        out["shooting_brakes_in_groups_test"] = sum(r["split"] == "test" for g in brakes for r in g)
     if "spread" in m.items.scores:
         near, far = nearest(m.positions, 15)
         votes = disagreement(m.labels, near)
+        out["auroc_spread"] = auroc(m.items.scores["spread"], votes.wrong_on_map == 1)
         radius = m.items.scores["spread"] * far.mean(1, dtype=np.float64)
         out["auroc_spread_not_divided_by_spacing"] = auroc(radius, votes.wrong_on_map == 1)
         out["auroc_spacing_alone"] = auroc(far.mean(1), votes.wrong_on_map == 1)
@@ -212,7 +217,13 @@ def draw_first(m: ImageMap, rows: list[dict[str, str]], cache: Path, path: Path)
         test = sum(r["split"] == "test" for r in group)
         titles[number] = f"group {number}: {len(group)} images, {test} of them test"
         entries += [
-            Entry(row=int(r["row"]), rank=number, group=number, score=float(r["score"]), caption=r["score"])
+            Entry(
+                row=int(r["row"]),
+                rank=number,
+                group=number,
+                score=float(r["score"] or "nan"),
+                caption=r["score"],
+            )
             for r in group[:10]
         ]
     pictures, _ = open_pictures(m, cache=cache)

@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parents[1]
@@ -30,3 +31,13 @@ def test_the_table_of_the_method_page_is_that_of_the_results():
             short = name.removeprefix("pretrain: ")
             row = f"| {short} | {entry['h_cosine']:.1f} | {entry['views_per_second']:,.0f} |"
             assert row in page, f"put this into docs/method.md: {row}"
+
+
+def test_the_tables_of_the_docs_are_those_of_the_results(monkeypatch):
+    monkeypatch.setattr(sys, "path", [str(HERE / "experiments"), *sys.path])  # the scripts share common.py
+    baselines = runpy.run_path(str(HERE / "experiments" / "baselines.py"))["table"]()
+    result = json.loads((HERE / "experiments" / "results" / "rld.json").read_text())
+    density = runpy.run_path(str(HERE / "experiments" / "rld.py"))["tables"](result)
+    for name, table in (("baselines.md", baselines), ("rld.md", density)):
+        page = (HERE / "docs" / name).read_text(encoding="utf-8")
+        assert table in page, f"put this into docs/{name}:\n{table}"

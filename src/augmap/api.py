@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from augmap import folder as disk
-from augmap.config import Config, Preprocessing, Runtime
+from augmap.config import Config, Runtime
+from augmap.display import display
+from augmap.embedder import embedder, open_for
 from augmap.errors import InputError
-from augmap.imagemap import ImageMap, Weights
+from augmap.imagemap import ImageMap
 from augmap.images import classes as labelled
-from augmap.images.imageset import ImageSet
-from augmap.images.open import open_images
 from augmap.items import Items
 from augmap.presets import method_name
 from augmap.thumbs import make_thumbs
@@ -27,7 +27,6 @@ if TYPE_CHECKING:  # torch is imported when it is needed: loading and showing a 
 
     from augmap.method.audience import Audience
     from augmap.method.augment import Augmentation, UserTransform
-    from augmap.method.encoder import Encoder
     from augmap.method.watch import Listener
     from augmap.settings import Settings
 
@@ -162,7 +161,7 @@ def fit(
             batch_size=batch_size,
             precision=precision,
         )
-        opened = _open(
+        opened = open_for(
             images,
             start_from.preprocessing if start_from else None,
             image_size=image_size,
@@ -274,129 +273,6 @@ def load(path: str | Path, *, backbone: nn.Module | None = None, device: str = "
     if loaded.weights is not None:
         loaded.embedder = embedder(loaded, backbone, device)
     return loaded
-
-
-def display(m: ImageMap, *, title: str | None) -> str:
-    """Return the map as HTML for a notebook: the explorer's page, or a picture where that is too large."""
-    from augmap.explorer.notebook import frame, picture
-
-    framed = frame(m, title=title)
-    if framed is not None:
-        return framed
-    from augmap.plots.figure import plot
-    from augmap.plots.save import png
-
-    return picture(png(plot(m, size=7)), m, title=title)
-
-
-def embedder(of: ImageMap, backbone: nn.Module | None, device: str) -> Callable[[Any], ImageMap]:
-    """Return the function behind :meth:`ImageMap.embed`; torch is imported when it is first called."""
-    assert of.weights is not None
-    assert of.preprocessing is not None
-    return partial(_embed, of.weights, of.preprocessing, dict(of.info), backbone, device)
-
-
-def placer(
-    of: ImageMap, *, backbone: nn.Module | None = None, device: str = "auto", views: int = 32
-) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Return a function that places one image at a time: the encoder is built once and stays loaded.
-
-    Parameters
-    ----------
-    of : ImageMap
-        With an encoder.
-    backbone : Module, optional
-        The user's own module that the map was made with.
-    device : str
-        Where it computes: auto, cpu, cuda or mps.
-    views : int
-        Augmented views of an image; of a map whose augmentation was the user's own there are none.
-
-    Returns
-    -------
-    callable
-        uint8 pixels (s, s, c), prepared as ``of.preprocessing`` says, to position (d,), features (f,) and
-        positions of the views (v, d). The position is that of :meth:`ImageMap.embed`, to 1e-5 of the span.
-
-    Raises
-    ------
-    InputError
-        The map has no encoder, or it cannot be built.
-    """
-    if of.weights is None:
-        raise InputError(f"this map has no encoder ({of.info.get('method', '?')} cannot place new images)")
-    import torch
-
-    from augmap.method.launch import pick_device
-    from augmap.method.place import Placer
-    from augmap.settings import make_augmentation
-
-    encoder = _encoder(of.weights, backbone)
-    own = of.config is None or of.config.augment == "custom"
-    augmentation = None if own else make_augmentation(of.config)
-    return Placer(encoder, augmentation, device=torch.device(pick_device(device)), views=views)
-
-
-def _embed(
-    weights: Weights,
-    preprocessing: Preprocessing,
-    info: dict[str, Any],
-    backbone: nn.Module | None,
-    device: str,
-    images: Any,
-) -> ImageMap:
-    import torch
-
-    from augmap.method.launch import pick_device
-    from augmap.method.project import project
-
-    _check_backbone(weights, backbone)
-    opened = _open(images, preprocessing)
-    encoder = _encoder(weights, backbone)
-    positions, features = project(encoder, opened.pixels, device=torch.device(pick_device(device)))
-    return ImageMap(
-        positions=positions,
-        items=Items(opened.names, opened.splits, {k: np.array(v) for k, v in opened.labels.items()}),
-        features=features,
-        preprocessing=preprocessing,
-        weights=weights,
-        info={**info, "source": opened.source, "fingerprint": opened.fingerprint},
-        skipped=[(s.name, s.reason) for s in opened.skipped],
-        embedder=partial(_embed, weights, preprocessing, info, backbone, device),
-        display=partial(display, title=None),
-    )
-
-
-def _check_backbone(weights: Weights, backbone: nn.Module | None) -> None:
-    if weights.spec.get("backbone") == "custom" and backbone is None:
-        raise InputError(
-            "this map was made with a backbone of your own: read it with augmap.load(path, backbone=module)"
-        )
-
-
-def _encoder(weights: Weights, backbone: nn.Module | None) -> Encoder:
-    from augmap.method.weights import from_weights
-
-    _check_backbone(weights, backbone)
-    try:
-        return from_weights(weights, backbone)
-    except InputError:
-        raise
-    except (AttributeError, TypeError, ValueError) as error:  # the description was edited by hand
-        raise InputError(f"the map's encoder cannot be built ({error}); copy the map again") from error
-
-
-def _open(images: Any, preprocessing: Preprocessing | None, **options: Any) -> ImageSet:
-    """Open images, or see that an open set is what an encoder was made for."""
-    if not isinstance(images, ImageSet):
-        return open_images(images, preprocessing=preprocessing, **options)
-    if preprocessing is not None and images.preprocessing != preprocessing:
-        asked, given = ((p.image_size, p.channels) for p in (preprocessing, images.preprocessing))
-        raise InputError(
-            f"{images.source}: opened at {given[0]} px with {given[1]} channels, the map takes {asked[0]} px "
-            f"with {asked[1]}; give the folder or array itself, or open it with the map's preprocessing"
-        )
-    return images
 
 
 def _start_from(init: Any) -> ImageMap | None:

@@ -14,7 +14,9 @@ from augmap.errors import InputError
 
 @pytest.fixture
 def pixels():
-    return np.random.default_rng(0).integers(0, 256, (150, 6, 6, 3), dtype=np.uint8)
+    made = np.random.default_rng(0).integers(0, 256, (150, 6, 6, 3), dtype=np.uint8)
+    made.setflags(write=False)  # as a pixel store is
+    return made
 
 
 class Seen(nn.Module):

@@ -77,9 +77,10 @@ def plain(value):
 
 
 def test_there_is_a_wish_for_every_option():
-    assert set(inspect.signature(command.fit).parameters) == {"images", "output", *WISHES}
+    watching = {"watch", "no_open"}  # become an audience, see test_explore
+    assert set(inspect.signature(command.fit).parameters) == {"images", "output", *WISHES, *watching}
     python = set(PYTHON)
-    assert {"images", "output", *WISHES} == python - {"listeners", "say", "progress"}
+    assert {"images", "output", *WISHES} == python - {"listeners", "say", "progress", "audience"}
 
 
 @pytest.mark.parametrize("name", WISHES)

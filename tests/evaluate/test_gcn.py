@@ -179,8 +179,11 @@ def test_honest_never_sees_labels_it_chooses_by():
     graph = density_graph(np.array([[0.0], [1], [2.5], [4]]), [1.0])
     probe = GcnProbe(task, adjacency(graph), generator(0))
     assert probe._visible.tolist() == [0, 1, 2, 2]
+    shown, given = [], probe._given
+    probe._given = lambda rows: shown.append(rows.tolist()) or given(rows)
     for _ in range(20):
         _, logits, rows = probe.step()
+        assert sorted(shown[-1] + rows.tolist()) == [0, 1]  # what it is asked for is hidden
         assert set(rows.tolist()) <= {0, 1}
         assert 1 <= len(rows) == len(logits)
 

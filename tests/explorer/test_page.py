@@ -19,14 +19,32 @@ from augmap.thumbs import make_thumbs
 EXPLORER = Path(__file__).resolve().parents[2] / "src" / "augmap" / "explorer"
 WEB = EXPLORER / "web"
 N = 3000
-SCENARIOS = (
-    "opens keyboard_reaches_everything zoom_turns_points_into_pictures hover_ring_then_card"
-    " click_shows_image_and_neighbours lasso_box_add_subtract legend_hides_isolates_and_counts colour_by_a_score"
-    " search_by_keyboard grid_sorts_tags_and_exports a_link_shows_the_same dropped_image_lands"
-    " refused_images_are_named without_an_encoder_says_so review_by_keyboard original_moved server_gone"
-    " damaged_map_is_refused no_webgl context_lost_and_back narrow_window_has_drawers training_is_watched"
-    " two_maps_are_linked one_file_without_a_network"
-).split()
+SCENARIOS = [
+    "opens",
+    "keyboard_reaches_everything",
+    "zoom_turns_points_into_pictures",
+    "hover_ring_then_card",
+    "click_shows_image_and_neighbours",
+    "lasso_box_add_subtract",
+    "legend_hides_isolates_and_counts",
+    "colour_by_a_score",
+    "search_by_keyboard",
+    "grid_sorts_tags_and_exports",
+    "a_link_shows_the_same",
+    "dropped_image_lands",
+    "refused_images_are_named",
+    "without_an_encoder_says_so",
+    "review_by_keyboard",
+    "original_moved",
+    "server_gone",
+    "damaged_map_is_refused",
+    "no_webgl",
+    "context_lost_and_back",
+    "narrow_window_has_drawers",
+    "training_is_watched",
+    "two_maps_are_linked",
+    "one_file_without_a_network",
+]
 
 
 def browser() -> str | None:
@@ -98,18 +116,22 @@ def test_every_scenario_is_asked_for(results: dict[str, dict]) -> None:
 def test_the_parts_without_a_page() -> None:
     if shutil.which("node") is None or not (WEB / "node_modules" / "esbuild").is_dir():
         assert not required(), f"no node or no esbuild: npm ci in {WEB}"
-        pytest.skip("no node or no esbuild; apt-get install nodejs npm, then npm ci in src/augmap/explorer/web")
-    run = subprocess.run(
-        ["npm", "test", "--silent"], cwd=WEB, capture_output=True, text=True, timeout=300
-    )
+        pytest.skip(
+            "no node or no esbuild; apt-get install nodejs npm, then npm ci in src/augmap/explorer/web"
+        )
+    run = subprocess.run(["npm", "test", "--silent"], cwd=WEB, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stdout[-4000:]
 
 
 def test_the_bundle_is_what_its_source_says(tmp_path: Path) -> None:
     if shutil.which("node") is None or not (WEB / "node_modules" / "esbuild").is_dir():
         assert not required(), f"no node or no esbuild: npm ci in {WEB}"
-        pytest.skip("no node or no esbuild; apt-get install nodejs npm, then npm ci in src/augmap/explorer/web")
-    subprocess.run(["node", "build.mjs", str(tmp_path)], cwd=WEB, check=True, capture_output=True, timeout=120)
+        pytest.skip(
+            "no node or no esbuild; apt-get install nodejs npm, then npm ci in src/augmap/explorer/web"
+        )
+    subprocess.run(
+        ["node", "build.mjs", str(tmp_path)], cwd=WEB, check=True, capture_output=True, timeout=120
+    )
     for name in ("app.js", "app.css", "index.html", "licences.txt"):
         built, committed = (tmp_path / name).read_bytes(), (EXPLORER / "static" / name).read_bytes()
         assert built == committed, f"static/{name} is not what its source says: npm run build"
@@ -117,7 +139,8 @@ def test_the_bundle_is_what_its_source_says(tmp_path: Path) -> None:
 
 def test_no_inline_script_or_style() -> None:
     page = (EXPLORER / "static" / "index.html").read_text(encoding="utf-8")
-    assert "style=" not in page and "<style" not in page
+    assert "style=" not in page
+    assert "<style" not in page
     assert page.count("<script") == page.count("<script src=") == 1
 
 
@@ -184,7 +207,12 @@ def a_review() -> str:
     for group in range(3):
         for rank in range(2):
             row = 10 * group + rank
-            rows.append(f"duplicates,{group + 1},{rank + 1},{row},photos/{row:04d}.png,train,plain,0.99,,nearly the same,")
-    rows += [f"outliers,,{k + 1},{100 + k},photos/{100 + k:04d}.png,train,plain,{9 - k},,far from all others," for k in range(5)]
+            rows.append(
+                f"duplicates,{group + 1},{rank + 1},{row},photos/{row:04d}.png,"
+                "train,plain,0.99,,nearly the same,"
+            )
+    rows += [
+        f"outliers,,{k + 1},{100 + k},photos/{100 + k:04d}.png,train,plain,{9 - k},,far from all others,"
+        for k in range(5)
+    ]
     return "\n".join(rows) + "\n"
-

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from augmap import api
+from augmap import api, embedder
 from augmap.explorer.build import make_scale
 from augmap.explorer.nearby import unit
 from augmap.explorer.placing import Outputs, Placing, spread
@@ -27,7 +27,7 @@ def trained(photos):
 
 @pytest.fixture(scope="module")
 def place(trained):
-    return api.placer(trained, device="cpu")
+    return embedder.placer(trained, device="cpu")
 
 
 def files():
@@ -138,6 +138,6 @@ def test_a_map_without_encoder_says_so():
     m = full_map(3)
     m.weights, m.info["method"] = None, "UMAP"
     with pytest.raises(ValueError, match="UMAP cannot place new images"):
-        api.placer(m)
+        embedder.placer(m)
     with pytest.raises(ValueError, match="backbone of your own"):
-        api.placer(full_map(3))
+        embedder.placer(full_map(3))

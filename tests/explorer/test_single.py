@@ -129,7 +129,7 @@ def test_large_maps_in_memory_say_what_is_left_out():
 
 def test_an_installation_without_the_page(folder, monkeypatch, tmp_path):
     monkeypatch.setattr(single, "STATIC", tmp_path)
-    with pytest.raises(InputError, match=r"lacks (licences.txt|index.html)"):
+    with pytest.raises(InputError, match=r"lacks licences\.txt|lacks index\.html"):
         of_folder(folder)
 
 

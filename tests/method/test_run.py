@@ -26,7 +26,10 @@ STAGE = {
     "dim": ({}, 3),
     "end_dim": ({"dim": 4}, 2),
     "similarity": ({}, "cosine"),
+    "loss": ({}, "negative_sampling"),
+    "negatives": ({"loss": "negative_sampling"}, 2.0),
     "dof": ({"similarity": "student"}, 5.0),
+    "min_dist": ({"similarity": "umap"}, 0.5),
     "temperature": ({}, 0.5),
     "end_temperature": ({}, 0.1),
     "learn_temperature": ({}, True),
@@ -35,6 +38,8 @@ STAGE = {
     "norm_radius": ({"norm_penalty": 1.0}, 2.0),
     "edges": (HEAD, "neighbors"),
     "neighbors": (NEAR, 9),
+    "affinity": ({"edges": "pixels"}, "fuzzy"),
+    "perplexity": ({"edges": "pixels", "affinity": "perplexity"}, 3.0),
     "layout_passes": ({**NEAR, "edges": "layout"}, 7.0),
     "view_scale": ({}, 0.5),
     "train": ({}, "head"),
@@ -54,8 +59,9 @@ STAGE = {
     "clip_norm": ({}, 0.01),
     "batch_size": ({}, 8),
 }
-# these decide no number by themselves: test_plan has shares and their cap, a name is what the log says
-STAGE_ELSEWHERE = {"name", "share", "max_epochs"}
+# these decide no number by themselves: test_plan has shares and their cap, a name is what the log says;
+# label_smoothing needs labels, see test_baselines
+STAGE_ELSEWHERE = {"name", "share", "max_epochs", "label_smoothing"}
 CONFIG = {
     "stages": ({}, (Stage(name="s", steps=2),)),
     "seed": ({}, 1),

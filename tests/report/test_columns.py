@@ -98,3 +98,13 @@ def test_tables_are_cut_where_the_metric_changes_and_never_too_wide():
     assert all(0 < len(block) <= MOST for block in cut)
     assert [c for block in cut for c in block] == columns([scores], [{}])
     assert [c.key[1] for c in cut[-1]] == ["features"]
+
+
+def test_who_is_no_rival_is_shown_and_never_the_best():
+    """A map in 128-D beside others in 2-D: the best is the best of the others."""
+    scores = [[a_score(0.9)], [a_score(0.5)], [a_score(0.4)]]
+    (column,) = columns(scores, NOTHING, lambda i, key: "128-D" if i == 0 else "")
+    assert column.best == [1]
+    assert [(c.text, c.aside) for c in column.cells] == [("90.0", "128-D"), ("50.0", ""), ("40.0", "")]
+    (column,) = columns(scores, NOTHING, lambda i, key: "no rival")
+    assert column.best == []

@@ -11,7 +11,8 @@ import pytest
 
 from augmap.errors import DamagedMapError, InputError
 from augmap.folder import json_bytes
-from augmap.report.compare import compare, names_of
+from augmap.report.compare import aside, compare, names_of
+from augmap.report.methods import method_of
 from compared import KINDS, a_map
 
 QUICKLY = {"metrics": ["knn", "neighbor_recall"], "k": 5}
@@ -22,7 +23,7 @@ def folder(tmp_path_factory):
     """Four maps: one, the same turned with other labels too, one of 5-D without labels, one of 1-D."""
     folder = tmp_path_factory.mktemp("maps")
     a_map().save(folder / "first.map")
-    kinds = np.array([*KINDS, "dog"])[np.arange(90) % 4]
+    kinds = np.array([*KINDS, "aphid"])[np.arange(90) % 4]
     a_map(turn=2.0, labels={"label": kinds}, method="t-SNE of pixels", preset=None, features=False).save(
         folder / "second.map"
     )
@@ -53,7 +54,7 @@ def test_what_is_compared(folder):
 
 def test_the_same_label_has_the_same_colour_everywhere(folder):
     found = of(folder, "first", "second")
-    assert sorted(found.colours) == ["ant", "bee", "cat", "dog"]
+    assert sorted(found.colours) == ["ant", "aphid", "bee", "cat"]
     assert len(set(found.colours.values())) == 4
     first, second = ({n.text: (n.light, n.dark) for n in e.picture.names} for e in found.entries)
     assert set(first) == set(KINDS)
@@ -130,3 +131,19 @@ wrong = {{"torch", "matplotlib.pyplot"}} & set(sys.modules)
 assert not wrong, wrong"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_more_dimensions_and_seen_labels_are_no_rivals():
+    maps = [a_map(), a_map(dim=5), a_map(method="supervised")]
+    methods = [method_of(m) for m in maps]
+
+    def of_column(space, column):
+        return [aside(maps, methods, i, ("knn", space, column, "")) for i in range(len(maps))]
+
+    assert of_column("map", "label") == ["", "5-D", "saw labels"]
+    assert of_column("features", "label") == ["", "", "saw labels"]
+    assert of_column("map against features", None) == ["", "5-D", ""]
+    alike = maps[1:2] * 2
+    assert aside(alike, methods[1:2] * 2, 0, ("knn", "map", "label", "")) == ""  # all of them 5-D
+    seen = maps[2:] * 2
+    assert aside(seen, methods[2:] * 2, 0, ("knn", "map", "label", "")) == ""

@@ -26,10 +26,8 @@ def watched(tmp_path):
     path = full_map(N).save(tmp_path / "some.map")
     frames = [to_u16(np.column_stack([np.full(20, u), np.linspace(-0.9, 0.9, 20)])) for u in (-0.9, 0.0, 0.9)]
     entries = [
-        {
-            **{"stage": "direct", "stage_number": 1, "step": i, "epoch": float(i)},
-            **{"seconds": 1.0 * i, "pca": i == 0, "loss": 1.0},
-        }
+        {"stage": "direct", "stage_number": 1, "step": i, "epoch": float(i), "seconds": 1.0 * i}
+        | {"pca": i == 0, "loss": 1.0}
         for i in range(3)
     ]
     replay = Replay(

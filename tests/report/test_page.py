@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+import augmap
 from augmap.evaluate.score import Measures
 from augmap.report.compare import compare
 from augmap.report.page import page
@@ -91,6 +92,7 @@ def test_everything_is_there(tmp_path):
         "How the maps were made",
         "45 → 45 images, official split",
         "Made 2026-01-02 by augmap",
+        f"Made with augmap {augmap.__version__}.",
     ):
         assert words in read.text, words
     assert read.tags.count("figure") == 4  # two maps, two confusion matrices

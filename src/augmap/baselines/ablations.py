@@ -204,7 +204,7 @@ def _same(found: ImageMap, config: Config, fingerprint: str, place: Path) -> Ima
 def _judged(name: str, made: ImageMap, made_now: bool) -> Arm:
     knn = knn_features = None
     if made.labels is not None:
-        from augmap.quality import accuracy
+        from augmap.evaluate.accuracy import accuracy
 
         on_map = accuracy(made.positions, made.labels, made.splits)
         assert made.features is not None

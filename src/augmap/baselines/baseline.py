@@ -193,7 +193,7 @@ def baseline(
             opened.pixels, made.positions, progress=progress("thumbnails") if progress else None
         )
         if made.labels is not None:
-            from augmap.quality import accuracy
+            from augmap.evaluate.accuracy import accuracy
 
             found = accuracy(made.positions, made.labels, made.splits)
             made.info["knn"] = None if found is None else _given(found)

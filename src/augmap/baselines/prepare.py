@@ -46,7 +46,8 @@ class Input:
 
     def __call__(self, pixels: np.ndarray) -> Float[Tensor, "b c h w"]:
         """Return a block of images, uint8 (b, h, w, c), as the network takes it."""
-        x = torch.from_numpy(np.ascontiguousarray(pixels)).permute(0, 3, 1, 2).float() / 255
+        # copied: a pixel store is read-only, which torch does not know
+        x = torch.from_numpy(np.array(pixels)).permute(0, 3, 1, 2).float() / 255
         if self.channels == 3 and x.shape[1] != 3:
             x = x[:, :1].expand(-1, 3, -1, -1)
         elif self.channels == 1 and x.shape[1] >= 3:

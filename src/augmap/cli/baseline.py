@@ -174,8 +174,11 @@ def baseline(
             else:
                 lines = _one(name, images, output, {**settings, **of_one}, seen)
         except Interrupted as stopped:
-            again = "" if name == "ablations" else " --resume"
-            raise Interrupted(f"{stopped} (augmap baseline {name} {images} -o {output} ...{again})") from None
+            if name == "ablations":  # which find their checkpoints without being told
+                what = str(stopped).replace("go on with --resume", "the same command goes on")
+                raise Interrupted(what) from None
+            again = f"augmap baseline {name} {images} -o {output} ... --resume"
+            raise Interrupted(f"{stopped} ({again})") from None
     print("\n".join(lines))
 
 

@@ -73,7 +73,7 @@ def encoder_of(m: ImageMap, device: str) -> Place | str:
     def place(pixels):
         with loaded:
             if not made:
-                from augmap.api import placer
+                from augmap.embedder import placer
 
                 made.append(placer(m, device=device))
         return Outputs(*made[0](pixels))

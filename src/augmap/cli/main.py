@@ -31,7 +31,7 @@ import augmap
 from augmap.errors import AugmapError, InputError, Interrupted
 
 COMMANDS = (
-    *("demo", "fit", "embed", "explore", "export", "plot"),
+    *("demo", "fit", "embed", "plot", "explore", "export"),
     *("evaluate", "baseline", "compare", "review", "apply"),
     *("info", "augmentations", "cache"),
 )

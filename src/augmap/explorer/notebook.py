@@ -14,7 +14,7 @@ HEIGHT = 640
 
 
 def frame(m: ImageMap, *, title: str | None, limit: int = LIMIT) -> str | None:
-    """Return the page in a frame, which sees nothing of the notebook; None where it is too large."""
+    """Return the page in a frame that sees nothing of the notebook; None where it is too large."""
     thumbs = 0 if m.thumbs is None else sum(map(len, m.thumbs.pages))
     if thumbs * 4 // 3 > limit:  # base64: the page need not be made to know
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -21,6 +21,7 @@ SPLIT = ("knn", "linear", "gcn")
 """Metrics whose detail says how labels were split; the detail of others may hold results."""
 
 Key = tuple[str, str, str | None, str]
+Aside = Callable[[int, Key], str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +32,8 @@ class Cell:
     reason: str = ""
     """Why there is no score; empty where there is one."""
     best: bool = False
+    aside: str = ""
+    """Why the score takes no part in which is the best; empty where it does."""
 
     @property
     def text(self) -> str:
@@ -70,7 +73,9 @@ class Column:
         return [i for i, cell in enumerate(self.cells) if cell.best]
 
 
-def columns(scores: Sequence[Sequence[Score]], missing: Sequence[dict[Key, str]]) -> list[Column]:
+def columns(
+    scores: Sequence[Sequence[Score]], missing: Sequence[dict[Key, str]], aside: Aside = lambda i, key: ""
+) -> list[Column]:
     """Line up the scores of each map.
 
     A score is the best of its column when it is written the same as the best one: 54.21 % and 54.24 % are
@@ -81,6 +86,8 @@ def columns(scores: Sequence[Sequence[Score]], missing: Sequence[dict[Key, str]]
     ----------
     scores : for each map, what was measured
     missing : for each map, the reason why it lacks a score, by its key
+    aside : callable, optional
+        Why a map, by its number, takes no part in which is the best of a key; empty where it does.
 
     Returns
     -------
@@ -88,7 +95,7 @@ def columns(scores: Sequence[Sequence[Score]], missing: Sequence[dict[Key, str]]
     """
     by_key = [{s.key: s for s in of_map} for of_map in scores]
     keys = list(dict.fromkeys(s.key for of_map in scores for s in of_map))
-    return [_column(key, [found.get(key) for found in by_key], missing) for key in keys]
+    return [_column(key, [found.get(key) for found in by_key], missing, aside) for key in keys]
 
 
 def blocks(every: Sequence[Column]) -> list[list[Column]]:
@@ -102,18 +109,20 @@ def blocks(every: Sequence[Column]) -> list[list[Column]]:
     return [block for there in places.values() for block in _cut(there)]
 
 
-def _column(key: Key, scores: list[Score | None], missing: Sequence[dict[Key, str]]) -> Column:
-    there = [s for s in scores if s is not None]
-    direction = there[0].higher_is_better
+def _column(key: Key, scores: list[Score | None], missing: Sequence[dict[Key, str]], aside: Aside) -> Column:
+    direction = next(s for s in scores if s is not None).higher_is_better
+    rivals = {i: s for i, s in enumerate(scores) if s is not None and not aside(i, key)}
     marked: set[int] = set()
-    if direction is not None:
-        written = {i: _number(s.value, s.metric) for i, s in enumerate(scores) if s is not None}
-        top = (max if direction else min)(there, key=lambda s: s.value)
+    if direction is not None and rivals:
+        written = {i: _number(s.value, s.metric) for i, s in rivals.items()}
+        top = (max if direction else min)(rivals.values(), key=lambda s: s.value)
         marked = {i for i, text in written.items() if text == _number(top.value, top.metric)}
         if len(marked) == len(written):
             marked = set()
     cells = [
-        Cell(reason=missing[i].get(key, "not measured")) if s is None else Cell(score=s, best=i in marked)
+        Cell(reason=missing[i].get(key, "not measured"))
+        if s is None
+        else Cell(score=s, best=i in marked, aside=aside(i, key))
         for i, s in enumerate(scores)
     ]
     return Column(key=key, higher_is_better=direction, cells=cells)

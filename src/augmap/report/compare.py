@@ -18,7 +18,7 @@ from augmap.imagemap import ImageMap
 from augmap.plots.colours import label_colours
 from augmap.plots.figure import Kind
 from augmap.report.aligned import Placed, place
-from augmap.report.columns import Column, columns
+from augmap.report.columns import Aside, Column, Key, columns
 from augmap.report.differences import Compared, differences
 from augmap.report.facts import Facts, facts_of
 from augmap.report.measured import K, check, measured, reason, stored
@@ -52,6 +52,8 @@ class Comparison:
 
     entries: list[Entry]
     columns: list[Column]
+    aside: Aside
+    """Why a map takes no part in which is the best of a column."""
     warnings: list[str]
     colours: dict[str, str]
     """Colour of each label, the same in all pictures."""
@@ -71,6 +73,11 @@ class Comparison:
                     **dict(zip(("metric", "space", "column", "setting"), c.key, strict=True)),
                     "higher_is_better": c.higher_is_better,
                     "best": [self.entries[i].name for i in c.best],
+                    "aside": {
+                        e.name: cell.aside
+                        for e, cell in zip(self.entries, c.cells, strict=True)
+                        if cell.score is not None and cell.aside
+                    },
                     "missing": {
                         e.name: cell.reason
                         for e, cell in zip(self.entries, c.cells, strict=True)
@@ -133,6 +140,7 @@ def compare(
         {key: reason(key, m, f.features, found) for key in {s.key for of_map in scores for s in of_map}}
         for m, f, found in zip(maps, facts, measures, strict=True)
     ]
+    apart = partial(aside, maps, methods)
     warnings = differences(
         [
             Compared(name=name, map=m, measures=found)
@@ -158,12 +166,28 @@ def compare(
             )
             for i in range(len(maps))
         ],
-        columns=columns(scores, missing),
+        columns=columns(scores, missing, apart),
+        aside=apart,
         warnings=warnings,
         colours=colours,
         color_by=by,
         onto=None if reference is None else names[reference],
     )
+
+
+def aside(maps: Sequence[ImageMap], methods: Sequence[Method], row: int, key: Key) -> str:
+    """Say why a map is no rival of the others in a score; empty where it is one.
+
+    A map of 128 dimensions has room that one of two has not, and one that was trained on labels has seen the
+    answers.
+    """
+    dims = [m.dim for m in maps]
+    usual = 2 if 2 in dims else dims[0]
+    if key[1].startswith("map") and dims[row] != usual:
+        return f"{dims[row]}-D"
+    if key[2] is not None and methods[row].labels and not all(m.labels for m in methods):
+        return "saw labels"
+    return ""
 
 
 def names_of(paths: Sequence[Path]) -> list[str]:

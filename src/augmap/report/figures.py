@@ -40,7 +40,7 @@ def maps(c: Comparison, number: int) -> str:
     )
     n = len(c.entries)
     columns = ACROSS.get(n, 3 if n <= 9 else 4)
-    grid = tag("div", figures, class_="maps", style=f"--columns:{columns};--print:{min(columns, 3)}")
+    grid = tag("div", figures, class_="maps", style=f"--columns:{columns}")
     return grid + legend(c) + caption
 
 
@@ -104,8 +104,13 @@ def _figure(i: int, e: Entry, said: Sequence[str]) -> str:
     if aligned is not None:
         how = f"r = {aligned.correlation:.2f}" if aligned.shared else "too few shared images to turn it by"
         said = [*said, how]
-    caption = f"<b>{letter(i)} {text(e.name)}</b>" + (f"<br>{text('; '.join(said))}" if said else "")
+    caption = f"<b>{letter(i)} {text(e.name)}</b>" + (f"<br>{_kept(text('; '.join(said)))}" if said else "")
     return tag("figure", shown + tag("figcaption", caption))
+
+
+def _kept(said: str) -> str:
+    """Keep ``r = 0.98`` on one line."""
+    return said.replace(" = ", "&nbsp;=&nbsp;")
 
 
 def _picture(e: Entry) -> str:

@@ -109,6 +109,11 @@ def _how_to_read(c: Comparison) -> str:
         "<strong>Bold</strong>: the best of its column, together with all that are written the same; "
         "nothing is bold where all are equal."
     )
+    if any(x.aside for column in c.columns for x in column.cells):
+        bold += (
+            " <em>Slanted</em>: no rival of the others, and never bold; a map of other dimensions than they, "
+            "or one whose training saw the labels."
+        )
     return f"{arrows} {bold} ± is the standard deviation over random splits; – is a score that a map lacks."
 
 
@@ -196,11 +201,17 @@ def _settings(entries: Sequence[Entry], number: int) -> str:
 
 def _versions(entries: Sequence[Entry]) -> str:
     """What the maps were made with; of whom, where it is not the same for all."""
-    used: dict[str, list[str]] = {}
+    users: dict[str, tuple[str, ...]] = {}
     for e in entries:
         for name, version in e.facts.versions.items():
-            used.setdefault(f"{name} {version}", []).append(e.name)
-    said = [what + ("" if len(who) == len(entries) else f" ({', '.join(who)})") for what, who in used.items()]
+            users[f"{name} {version}"] = (*users.get(f"{name} {version}", ()), e.name)
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for what, who in users.items():
+        alike.setdefault(who, []).append(what)
+    said = [
+        ", ".join(what) + ("" if len(who) == len(entries) else f" ({', '.join(who)})")
+        for who, what in alike.items()
+    ]
     return text("Made with " + "; ".join(said) + ".") if said else ""
 
 
@@ -225,11 +236,18 @@ def _per_class(c: Comparison, label: str, number: int) -> str:
         kept = set(sorted(kinds, key=lambda k: -size[k])[:MOST_LABELS])
         kinds = [k for k in kinds if k in kept]
     scores = [
-        [Score(metric="knn", space="map", value=t[k]["accuracy"], setting=k) for k in kinds if k in t]
+        [
+            Score(metric="knn", space="map", value=t[k]["accuracy"], column=label, setting=k)
+            for k in kinds
+            if k in t
+        ]
         for t in tables
     ]
-    found = {column.key[3]: column for column in columns(scores, [{} for _ in tables])}
-    cells = {k: [cell(x.text, best=x.best) for x in found[k].cells] for k in kinds}
+    found = {column.key[3]: column for column in columns(scores, [{} for _ in tables], c.aside)}
+    cells = {
+        k: [cell(x.text, best=x.best, class_="aside" if x.aside else None) for x in found[k].cells]
+        for k in kinds
+    }
     names = [text(e.name) for e in c.entries]
     if len(kinds) <= MOST_ACROSS:
         head, rows = (
@@ -258,5 +276,5 @@ def _confusions(c: Comparison, label: str, found: Sequence[Any], number: int) ->
         f"<b>Figure {number}.</b> Which label of <em>{text(label)}</em> the neighbours on the map vote for "
         "(column), by the label of the image (row), % of the row; below 0.5 % left empty."
     )
-    grid = tag("div", drawn, class_="maps", style="--columns:3;--print:3")
+    grid = tag("div", drawn, class_="maps", style="--columns:3")
     return grid + tag("p", caption, class_="caption")

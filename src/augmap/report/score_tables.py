@@ -65,9 +65,10 @@ def _cell(found: Cell, column: Column, reasons: dict[str, str]) -> str:
         return cell(f"–<sup>{mark}</sup>", class_="none")
     same = _same(column)
     own = [f"{OWN.get(k, k)} {v}" for k, v in found.beside.items() if k not in same]
-    below = [f"± {found.spread}"] * bool(found.spread) + own
+    below = [f"± {found.spread}"] * bool(found.spread) + own + [found.aside] * bool(found.aside)
     number = f"<strong>{found.text}</strong>" if found.best else found.text
-    return cell(number + "".join(f"<small>{text(part)}</small>" for part in below))
+    small = "".join(f"<small>{text(part)}</small>" for part in below)
+    return cell(number + small, class_="aside" if found.aside else None)
 
 
 def _same(column: Column) -> dict[str, str]:

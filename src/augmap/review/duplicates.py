@@ -18,13 +18,13 @@ Neighbours = tuple[np.ndarray, np.ndarray]
 
 NEIGHBOURS = 20
 """Nearest pictures of each image that are looked at closely."""
-_PROPOSED = 2.5
+_PROPOSED = 2.0
 """Robust standard deviations below the usual nearest distance from which a pair is looked at closely."""
-_CONFIRMED = 4.0
+_CONFIRMED = 5.5
 """... above the usual likeness of nearest pictures from which a pair is called a copy."""
 _FEATURES_ALONE = 6.0
 """... below the usual nearest distance in the features from which a pair counts without its pixels."""
-_LEAST, _MOST = 0.7, 0.95
+_LEAST, _MOST = 0.7, 0.98
 """Likeness from which a pair may, and from which it must, be called a copy."""
 _SAMPLE = 4000
 _ALONE = 0.1
@@ -181,8 +181,9 @@ def _by_hash(grey: np.ndarray, thresholds: dict[str, float], start: Bars) -> Pai
     near = far_below(distances[:, 0], _PROPOSED)
     sample = np.random.default_rng(0).permutation(n)[:_SAMPLE]
     usual = likeness(grey, sample, rows[sample, 0])
-    lower, middle = np.quantile(usual, [0.25, 0.5])
-    bound = np.clip(middle + _CONFIRMED * (middle - lower) / 0.6745, _LEAST, _MOST)
+    # Fisher's transform makes the spread of a correlation the same wherever it lies
+    lower, middle = np.quantile(np.arctanh(np.clip(usual, -0.999, 0.999)), [0.25, 0.5])
+    bound = np.clip(np.tanh(middle + _CONFIRMED * (middle - lower) / 0.6745), _LEAST, _MOST)
     thresholds |= {"hash": 1 - near, "likeness": float(bound)}
     i, j = np.nonzero(distances < near)
     return pairs_of(i, rows[i, j], 1 - distances[i, j], COPY)

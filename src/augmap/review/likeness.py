@@ -14,6 +14,7 @@ _BLUR = 0.8  # pixels; takes away the noise of compression
 _BLOCKS = 4  # a picture is looked at in 4 x 4 blocks
 _FAINT = 40.0  # sum of a block's gradients, grey levels, that counts as noise
 _PLAIN = 150.0  # below this sum in both pictures a block says nothing: about a grey level a pixel
+_ENOUGH = 8  # blocks that must show something for a likeness to be trusted
 _SHIFT = 1  # pixels by which each block may have moved
 _ROWS = 1024
 _PAIRS = 2048
@@ -27,7 +28,7 @@ def gradient_hash(
     At half the size, each pixel minus its left and its upper neighbour, the square root of it with the sign
     kept, divided by the norm of all. The product of two rows is the likeness of two pictures, in [-1, 1]:
     adding a constant to a picture or multiplying it changes nothing. (Of the 2,500 nearest pairs in CIFAR-10
-    1.2 % are of two classes; 3.6 % with signs alone, as dHash has it, and 5.6 % with the differences.)
+    1.2 % are of two classes; 6.8 % with signs alone, as dHash has it, and 5.7 % with the differences.)
 
     A picture of one colour has a row of zeros, which is like nothing.
     """
@@ -58,9 +59,9 @@ def likeness(
 
     In each of 4 x 4 blocks the correlation of the gradients is taken (of their square roots, with the sign
     kept, so that one strong edge is not all), each block moved by up to one pixel to where it fits best; the
-    likeness is the mean over the blocks in which either picture shows anything,
-    with one undecided block (0.5) added. So a common frame, horizon or silhouette is not enough, which is
-    what a correlation of whole pictures takes for a copy.
+    likeness is the mean over the blocks in which either picture shows anything. Where these are fewer than
+    eight, half as many undecided ones (0.5) as lack are added. So a common frame, horizon or silhouette is
+    not enough, which is what a correlation of whole pictures takes for a copy.
 
     Parameters
     ----------
@@ -92,7 +93,11 @@ def _compare(a: np.ndarray, b: np.ndarray) -> np.ndarray:
             moved = _blocks(mx**2 + my**2)
             fit = _blocks(ax * mx + ay * my) / np.sqrt((energy_a + _FAINT) * (moved + _FAINT))
             np.maximum(best, fit, out=best)
-    return ((best * seen).sum((1, 2)) + 0.5) / (seen.sum((1, 2)) + 1)
+    # what the same picture would reach, so that it is 1 however faint it is
+    most = np.maximum(energy_a, energy_b) / (np.maximum(energy_a, energy_b) + _FAINT)
+    undecided = np.maximum(_ENOUGH - seen.sum((1, 2)), 0) / 2
+    alike = ((best * seen).sum((1, 2)) + 0.5 * undecided) / ((most * seen).sum((1, 2)) + undecided)
+    return np.minimum(alike, 1)
 
 
 def _gradients(grey: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -111,8 +111,10 @@ export interface Frame {
 export interface Status {
   state: string;
   stage: string;
+  /** From 0. */
   stage_number: number;
-  stages: string[];
+  /** How many there are. */
+  stages: number;
   step: number;
   steps: number;
   epoch: number;

@@ -72,6 +72,8 @@ export function contourLayer(app: App, ink: () => Ink): Layer {
 export interface PictureLayer extends Layer {
   /** Pictures are shown now. */
   on: boolean;
+  /** Middle and edge of the picture of a row, px, where it is shown. */
+  place(row: number): [number, number, number] | null;
   /** The row whose picture lies here, or -1. */
   at(px: number, py: number): number;
 }
@@ -83,6 +85,10 @@ export function pictureLayer(app: App, ink: () => Ink): PictureLayer {
   let placed: [number, number, number][] = []; // row and the middle of its picture
   const layer: PictureLayer = {
     on: false,
+    place(row) {
+      const found = layer.on && placed.find(([i]) => i === row);
+      return found ? [found[1], found[2], edge] : null;
+    },
     at(px, py) {
       const hit = layer.on && placed.find(([, x, y]) => Math.abs(x - px) <= edge / 2 && Math.abs(y - py) <= edge / 2);
       return hit ? hit[0] : -1;
@@ -110,7 +116,7 @@ export function pictureLayer(app: App, ink: () => Ink): PictureLayer {
       stage.table.cells.each(boxOf(stage.view, stage.size, (edge + 4) * REACH), (i) => {
         if (app.isVisible(i)) candidates.push(i);
       });
-      const shown = declutter(candidates, stage.table.x, stage.table.y, rank, (edge + 4) * level);
+      const shown = declutter(candidates, stage.table.x, stage.table.y, (i) => (i === app.state.current ? -Infinity : rank!(i)), (edge + 4) * level);
       const now = performance.now();
       let fading = false;
       const alive = new Set(shown);
@@ -183,7 +189,9 @@ export function regionLayer(app: App, ink: () => Ink, pictures: { on: boolean })
       const all = app.meta.regions?.levels;
       if (!app.state.regions || !all?.length || pictures.on || stage.moving) return;
       const depth = stage.view.d > 0.55 ? 0 : stage.view.d > 0.22 ? 1 : 2;
-      const level = Math.min(depth, all.length - 1);
+      // a division into a few parts says nothing of a whole map
+      const first = Math.max(0, all.findIndex((l) => l.regions.length >= 5));
+      const level = Math.min(first + depth, all.length - 1);
       context.font = `600 12px ${ink().font}`;
       context.textBaseline = "middle";
       const order = [...all[level]!.regions].sort((a, b) => b.size - a.size);
@@ -250,7 +258,7 @@ function paintLabel(context: CanvasRenderingContext2D, app: App, label: Label, i
 }
 
 /** Rings on the image under the pointer and on the current one. */
-export function ringLayer(app: App, ink: () => Ink): Layer {
+export function ringLayer(app: App, ink: () => Ink, pictures: PictureLayer): Layer {
   return {
     paint(context, stage) {
       if (stage.moving) return;
@@ -258,9 +266,11 @@ export function ringLayer(app: App, ink: () => Ink): Layer {
       for (const [row, width] of [[app.state.current, 2.5], [app.state.hovered, 2]] as const) {
         if (row < 0 || row >= stage.table.n || !Number.isFinite(stage.table.x[row])) continue;
         const [px, py] = stage.screen(row);
+        const picture = pictures.place(row);
         for (const [style, extra] of [[ink().paper, 2], [row === app.state.current ? ink().accent : ink().ink, 0]] as const) {
           context.beginPath();
-          context.arc(px, py, radius, 0, 2 * Math.PI);
+          if (picture) context.roundRect(px - picture[2] / 2 - 2, py - picture[2] / 2 - 2, picture[2] + 4, picture[2] + 4, 6);
+          else context.arc(px, py, radius, 0, 2 * Math.PI);
           context.lineWidth = width + extra;
           context.strokeStyle = style;
           context.stroke();

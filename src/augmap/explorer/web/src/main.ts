@@ -79,7 +79,7 @@ async function open(meta: Meta, source: Source, table: Table, notes: Notices, st
     threadLayer(app, () => ink, image.neighbours),
     pictures,
     regionLayer(app, () => ink, pictures),
-    ringLayer(app, () => ink),
+    ringLayer(app, () => ink, pictures),
     shapes,
   );
   const sides = () => root.classList.toggle("right-open", app.state.current >= 0 || app.state.selection.count > 0 || !placed.element.hidden);
@@ -203,7 +203,7 @@ async function open(meta: Meta, source: Source, table: Table, notes: Notices, st
       maps.append(other.pane);
       maps.parentElement!.after(other.strip);
       const more = pictureLayer(app, () => ink);
-      other.stage.layers.push(more, ringLayer(app, () => ink), shapes);
+      other.stage.layers.push(more, ringLayer(app, () => ink, more), shapes);
       const pickOther = (px: number, py: number) => (more.at(px, py) >= 0 ? more.at(px, py) : other.stage.pick(px, py, (i) => app.isVisible(i)));
       other.stage.hand = {
         hover: (px, py) => card.over(other.stage, px, py),

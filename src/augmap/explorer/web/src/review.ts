@@ -2,7 +2,7 @@
 
 import type { App } from "./app.ts";
 import type { Review, ReviewItem } from "./contract.ts";
-import { el, fill, iconButton, number, score } from "./dom.ts";
+import { el, fill, iconButton, number } from "./dom.ts";
 import { save, toCsv } from "./export.ts";
 import type { Notices } from "./notices.ts";
 import { Refusal, reasonOf } from "./source.ts";
@@ -23,7 +23,7 @@ interface Place {
   items: ReviewItem[];
 }
 
-export const TITLES: Record<string, string> = { duplicates: "Near-duplicates", outliers: "Outliers", labels: "Label disagreements", uncertain: "Uncertain" };
+export const TITLES: Record<string, string> = { duplicates: "Near-duplicates", outliers: "Outliers", disagreement: "Labels in doubt", uncertain: "Uncertain", islands: "Islands", clusters: "Clusters" };
 
 export function reviewPanel(app: App, go: (row: number) => void, notes: Notices, resized: () => void): ReviewPanel {
   const section = el("section.panel-section.review", { "aria-label": "Review", hidden: !app.meta.capabilities.review });
@@ -101,7 +101,8 @@ export function reviewPanel(app: App, go: (row: number) => void, notes: Notices,
     const label = app.table.label;
     fill(
       strip,
-      el("div.review-head", {}, tabs, el("progress", { max: Math.max(1, some.length), value: done, "aria-label": "Decided" }), el("span.count", { role: "status", "aria-live": "polite" }, `${number(done)} of ${number(some.length)} decided${unsaved.size ? " · saving …" : ""}`), el("div.tools", {}, iconButton("down", "Save the decisions as CSV", download), iconButton("close", "Close the review", close))),
+      el("progress", { max: Math.max(1, some.length), value: done, "aria-label": "Decided" }),
+      el("div.review-head", {}, tabs, el("span.count", { role: "status", "aria-live": "polite" }, `${number(done)} of ${number(some.length)} decided${unsaved.size ? " · saving …" : ""}`), el("div.tools", {}, iconButton("down", "Save the decisions as CSV", download), iconButton("close", "Close the review", close))),
       el("div.review-body", {},
         cards,
         el("div.review-actions", {},
@@ -115,6 +116,7 @@ export function reviewPanel(app: App, go: (row: number) => void, notes: Notices,
           label ? form : null,
           label ? el("datalist", { id: "labels-known" }, ...(label.categories ?? []).slice(1, 300).map((c) => el("option", { value: c }))) : null)),
     );
+    cards.querySelector(".current")?.scrollIntoView({ block: "nearest", inline: "nearest" });
   };
 
   const step = (by: number) => {
@@ -194,7 +196,7 @@ function itemCard(app: App, item: ReviewItem, current: boolean, choose: () => vo
     current ? "button.review-item.current" : "button.review-item", { type: "button", onclick: choose, "aria-current": String(current), "data-decision": item.decision.split(":")[0] || null, title: item.name },
     picture,
     el("span.review-name", {}, item.name.split("/").pop() ?? item.name),
-    el("span.hint", {}, [item.label, score(item.score)].filter(Boolean).join(" · ")),
+    el("span.hint", {}, [item.label, Number.isFinite(item.score) ? item.score.toPrecision(2) : ""].filter(Boolean).join(" · ")),
     item.decision ? el("span.verdict", {}, item.decision.replace("relabel:", "→ ")) : null,
   );
 }

@@ -48,8 +48,11 @@ export function watch(app: App, stage: Stage, notes: Notices): HTMLElement {
     const share = s.steps ? ` · ${Math.floor((100 * s.step) / s.steps)} %` : "";
     const left = s.seconds_left === null ? "" : ` · ${duration(s.seconds_left)} left in this stage`;
     fill(head, el("strong", {}, state === "paused" ? "Paused" : state === "stopping" ? "Stopping" : s.stage[0]!.toUpperCase() + s.stage.slice(1)),
-      el("span.count", {}, ` stage ${s.stage_number} of ${s.stages.length}${share}${left}${s.loss === null ? "" : ` · loss ${score(s.loss)}`}`));
+      el("span.count", {}, ` stage ${s.stage_number + 1} of ${s.stages}${share}${left}${s.loss === null ? "" : ` · loss ${score(s.loss)}`}`));
     buttons();
+  });
+  on<{ n: number }>("meta", ({ n }) => {
+    if (n !== app.table.n) location.reload(); // the images have been read
   });
   on<Frame>("frame", (f) => {
     if (f.n !== app.table.n) return location.reload(); // another probe: the page was opened for an earlier run
@@ -84,6 +87,6 @@ export function watch(app: App, stage: Stage, notes: Notices): HTMLElement {
   events.addEventListener("open", () => notes.banner("live", ""));
   app.on("theme", () => paintLoss(curve, losses, null));
   buttons();
-  fill(head, el("strong", {}, "Training"), el("span.count", {}, " waiting for the first frame …"));
+  fill(head, el("strong", {}, "Training"), el("span.count", {}, app.table.n ? " waiting for the first frame …" : " the images are being read …"));
   return strip;
 }

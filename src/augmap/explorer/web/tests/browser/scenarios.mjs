@@ -532,9 +532,9 @@ export const scenarios = {
       const xy = (k) => Buffer.from(Uint16Array.from({ length: 2 * n }, (_, i) => (i * 7919 + k * 12345) % 65536).buffer).toString("base64");
       const events = [];
       const event = (name, data) => events.push(`id: ${events.length + 1}\nevent: ${name}\ndata: ${JSON.stringify(data)}\n\n`);
-      event("status", { state: "running", stage: "pretrain", stage_number: 1, stages: ["pretrain", "readout", "finetune"], step: 40, steps: 100, epoch: 4, loss: 3.21, learning_rate: 0.1, views_per_second: 2000, seconds: 60, seconds_left: 90 });
-      event("loss", { points: [[1, 5], [20, 4], [40, 3.5], [60, 3.21]], stage_number: 1 });
-      event("frame", { frame: 3, stage: "pretrain", stage_number: 1, step: 40, epoch: 4, seconds: 60, pca: true, dim: 128, n, xy: xy(1) });
+      event("status", { state: "running", stage: "pretrain", stage_number: 0, stages: 3, step: 40, steps: 100, epoch: 4, loss: 3.21, learning_rate: 0.1, views_per_second: 2000, seconds: 60, seconds_left: 90 });
+      event("loss", { points: [[1, 5], [20, 4], [40, 3.5], [60, 3.21]], stage_number: 0 });
+      event("frame", { frame: 3, stage: "pretrain", stage_number: 0, step: 40, epoch: 4, seconds: 60, pca: true, dim: 128, n, xy: xy(1) });
       const sent = [];
       await page.route("**/meta.json", async (route) => {
         const meta = await (await route.fetch()).json();
