@@ -20,7 +20,8 @@ from augmap.export.onnx import to_onnx
 from augmap.imagemap import ImageMap
 from augmap.items import Items
 from augmap.method.encoder import make_encoder
-from augmap.method.weights import to_weights
+from augmap.method.project import project
+from augmap.method.weights import from_weights, to_weights
 from augmap.thumbs import make_thumbs
 from madeup import full_map
 
@@ -44,8 +45,6 @@ def a_map(backbone, **options) -> ImageMap:
         weights=to_weights(encoder),
         info={"method": "t-SimCNE"},
     )
-    from augmap.method.project import project
-
     m.positions, m.features = project(encoder, pixels)
     m.thumbs = make_thumbs(pixels, m.positions)
     return m
@@ -131,20 +130,27 @@ def test_features_tsne_takes_the_features(small, full, pixels, tmp_path):
     assert (what["size"], said) == (16, [])
 
 
-def test_a_model_that_differs_is_not_handed_out(small, monkeypatch):
-    real, program = exported_by._difference, to_onnx(small, backbone=Small()).data
-    monkeypatch.setattr(
-        exported_by, "_difference", lambda *a: real(*a) + 0.02 * np.ptp(small.positions, 0).max()
-    )
-    monkeypatch.setattr(exported_by, "_program", lambda *a: program)
-    with pytest.raises(InputError, match=r"moves an image by .* of the map's span, more than 0.01%"):
+def test_a_model_that_differs_is_not_handed_out(small, full, monkeypatch):
+    real = exported_by._difference
+    monkeypatch.setattr(exported_by, "_program", lambda *_: full.data)
+    monkeypatch.setattr(exported_by, "_difference", lambda *a: real(*a) + 0.02 * full.span)
+    with pytest.raises(InputError, match=r"moves an image by .*2.00% of the map's span, more than 0.01%"):
         to_onnx(small, backbone=Small())
 
 
-def test_maps_without_an_encoder():
+def test_other_weights_are_another_model(small, full):
+    """The control: the check sees a difference where there is one."""
+    other = a_map(Small(), seed=1)
+    difference = exported_by._difference(
+        onnxruntime, full.data, from_weights(other.weights, Small()), exported_by._samples(small)
+    )
+    assert difference > 100 * exported_by.TOLERANCE * full.span
+
+
+def test_maps_without_an_encoder(small):
+    with pytest.raises(InputError, match="a backbone of your own"):
+        to_onnx(small)
     m = full_map()
-    with pytest.raises(InputError, match="backbone of your own"):
-        to_onnx(m)
     m.weights = None
     with pytest.raises(InputError, match="no encoder to export"):
         to_onnx(m)

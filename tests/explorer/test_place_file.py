@@ -1,0 +1,167 @@
+"""An image placed by the exported page lands where Python puts it: real photos, in a real browser, no network."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from augmap import api
+from augmap.explorer.single import of_folder
+from augmap.export.onnx import to_onnx
+from augmap.images.decode import decode, pillow_limits
+from augmap.images.square import FILTERS, square
+from pictures import ROOT
+
+WEB = ROOT / "src" / "augmap" / "explorer" / "web"
+LOSSLESS = 2e-3
+"""Of the span. The pixels are equal; weights of half size move an image by up to 3e-4 of the span."""
+JPEG = 2e-2
+"""Of the span. Pillow has large JPEG files decoded at a half or less, which a browser cannot ask for: pixels
+differ by up to 6 of 255, positions by 4e-3 of the span on a map of 20,000 photographs."""
+
+
+def browser() -> str | None:
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def need(what: object, how: str) -> None:
+    if not what:
+        assert os.environ.get("AUGMAP_REQUIRE_BROWSER") != "1", how
+        pytest.skip(how)
+
+
+@pytest.fixture(scope="module")
+def photos5(unpacked):
+    """Real photographs, JPEG of 128 x 128."""
+    found = sorted(unpacked("flowers5", limit=40).rglob("*.jpg"))
+    assert found
+    return found
+
+
+def text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def test_resizing_is_pillows_to_the_bit(photos5, tmp_path):
+    need(shutil.which("node"), "no node; apt-get install nodejs npm")
+    need((WEB / "node_modules/esbuild").is_dir(), "no esbuild; npm ci in src/augmap/explorer/web")
+    noise = np.random.default_rng(0).integers(0, 2, (31, 57, 3), dtype=np.uint8) * 255  # overshoots both ways
+    pictures = {"noise": Image.fromarray(noise), "tiny": Image.fromarray(noise[:5, :4])}
+    for i in (0, 11, 23):
+        photo = Image.open(photos5[i]).convert("RGB")
+        pictures |= {f"photo {i}": photo, f"cut {i}": photo.crop((3, 5, 120, 98)).convert("L")}
+    cases = []
+    for name, picture in pictures.items():
+        for kind, resample in FILTERS.items():
+            for size in (16, 27, 93, min(picture.size)):
+                made = square(picture, size, resample)
+                cases.append(
+                    {
+                        **{"name": name, "filter": kind, "size": size, "channels": len(picture.getbands())},
+                        **{"width": picture.width, "height": picture.height},
+                        **{"data": text(picture.tobytes()), "expected": text(made.tobytes())},
+                    }
+                )
+    photo = pictures["photo 0"]
+    grey = {"width": 128, "height": 128, "data": text(photo.tobytes())}
+    grey["expected"] = text(photo.convert("L").tobytes())
+    steps = []
+    for width, height, size in [(128, 128, 32), (127, 128, 32), (300, 200, 32), (4000, 3000, 64), (640, 130, 8)]:
+        file = io.BytesIO()
+        Image.new("RGB", (width, height)).save(file, "JPEG")
+        with Image.open(file) as opened:
+            opened.draft(None, (2 * size, 2 * size))
+            steps.append((width, height, size, round(width / opened.width)))
+    assert {s[3] for s in steps} == {1, 2, 8, 3000 // 64 and 8}
+    (tmp_path / "cases.json").write_text(json.dumps({"resize": cases, "grey": grey, "steps": steps}))
+    done = subprocess.run(
+        ["node", "--test", "tests/unit/resize.test.mjs"],
+        cwd=WEB,
+        env={**os.environ, "AUGMAP_CASES": str(tmp_path / "cases.json")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert f"# pass {len(cases) + 3}" in done.stdout
+
+
+def test_placed_as_python_places(photos5, tmp_path):
+    need(browser(), "no browser; apt-get install chromium")
+    need((WEB / "node_modules/playwright-core").is_dir(), "no playwright-core; npm ci in src/augmap/explorer/web")
+    m = api.fit(
+        [str(p) for p in photos5], output=tmp_path / "m.map", preset="paper", epochs=(1, 1, 1), batch_size=16,
+        image_size=32, backbone="slim", device="cpu", precision="float32",
+    )  # fmt: skip
+    file = tmp_path / "page.html"
+    file.write_bytes(of_folder(tmp_path / "m.map", encoder=to_onnx(m, half=True).data).data)
+    images = files(photos5, tmp_path)
+    given = {"file": str(file), "images": list(map(str, images)), "browser": browser(), "out": str(tmp_path)}
+    done = subprocess.run(
+        ["node", "tests/browser/file.mjs", json.dumps(given)],
+        cwd=WEB,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["state"], found["problems"], found["requests"]) == ("ready", [], [file.as_uri()])
+    *placed, refused = found["answers"]
+    assert "not an image that this browser can read" in refused["reason"]
+    place, span = api.placer(m, device="cpu", views=0), float(np.ptp(m.positions, axis=0).max())
+    for path, answer in zip(images, placed, strict=False):
+        with pillow_limits(10**8):
+            pixels = decode(str(path), m.preprocessing, 10**8)
+        seen = np.asarray(Image.open(io.BytesIO(base64.b64decode(answer["thumb"].split(",")[1]))).convert("RGB"))
+        off = np.abs(seen.astype(int) - pixels).max()
+        away = float(np.hypot(*(place(pixels)[0] - [answer["x"], answer["y"]]))) / span
+        lossy = path.suffix == ".jpg"
+        assert off <= (12 if lossy else 1 if "alpha" in path.name else 0), (path.name, off)
+        assert away <= (JPEG if lossy else LOSSLESS), (path.name, away)
+        near = np.hypot(*(m.positions - [answer["x"], answer["y"]]).T)
+        np.testing.assert_allclose(near[answer["neighbours"]["map"]], np.sort(near)[:15], atol=1e-4 * span)
+    # the control: another image is farther away than any tolerance
+    apart = [np.hypot(a["x"] - placed[0]["x"], a["y"] - placed[0]["y"]) / span for a in placed[1:3]]
+    assert max(apart) > 2 * JPEG
+
+
+def files(photos5, folder):
+    """Photographs as they are, without loss, turned by EXIF, with alpha, grey, with a colour profile; and no image."""
+    made = [photos5[0], photos5[11], photos5[23]]
+    photo = Image.open(photos5[5]).convert("RGB")
+    large = photo.resize((301, 203), Image.Resampling.BICUBIC)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    alpha = photo.convert("RGBA")
+    alpha.putalpha(photo.convert("L"))
+    gamma = {"pnginfo": gamma_of_one()}
+    for name, image, options in (
+        ("plain.png", photo, {}), ("large.png", large, {}), ("grey.png", large.convert("L"), {}),
+        ("turned.png", large, {"exif": turned}), ("alpha.png", alpha, {}), ("gamma.png", photo, gamma),
+        ("turned.jpg", large.resize((304, 208)), {"exif": turned, "quality": 95}), ("same.bmp", photo.resize((32, 32)), {}),
+        ("pure.webp", large, {"lossless": True}),
+    ):  # fmt: skip
+        image.save(folder / name, **options)
+        made.append(folder / name)
+    (folder / "words.png").write_text("no image")
+    return [*made, folder / "words.png"]
+
+
+def gamma_of_one():
+    """A PNG that asks for another gamma, which colour management would follow and training does not."""
+    from PIL.PngImagePlugin import PngInfo
+
+    info = PngInfo()
+    info.add(b"gAMA", (100_000).to_bytes(4, "big"))
+    return info
