@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from augmap import api
+from augmap.embedder import placer
 from augmap.explorer.single import of_folder
 from augmap.export.onnx import to_onnx
 from augmap.images.decode import decode, pillow_limits
@@ -65,16 +66,27 @@ def test_resizing_is_pillows_to_the_bit(photos5, tmp_path):
                 made = square(picture, size, resample)
                 cases.append(
                     {
-                        **{"name": name, "filter": kind, "size": size, "channels": len(picture.getbands())},
-                        **{"width": picture.width, "height": picture.height},
-                        **{"data": text(picture.tobytes()), "expected": text(made.tobytes())},
+                        "name": name,
+                        "filter": kind,
+                        "size": size,
+                        "channels": len(picture.getbands()),
+                        "width": picture.width,
+                        "height": picture.height,
+                        "data": text(picture.tobytes()),
+                        "expected": text(made.tobytes()),
                     }
                 )
     photo = pictures["photo 0"]
     grey = {"width": 128, "height": 128, "data": text(photo.tobytes())}
     grey["expected"] = text(photo.convert("L").tobytes())
     steps = []
-    for width, height, size in [(128, 128, 32), (127, 128, 32), (300, 200, 32), (4000, 3000, 64), (640, 130, 8)]:
+    for width, height, size in [
+        (128, 128, 32),
+        (127, 128, 32),
+        (300, 200, 32),
+        (4000, 3000, 64),
+        (640, 130, 8),
+    ]:
         file = io.BytesIO()
         Image.new("RGB", (width, height)).save(file, "JPEG")
         with Image.open(file) as opened:
@@ -97,7 +109,10 @@ def test_resizing_is_pillows_to_the_bit(photos5, tmp_path):
 
 def test_placed_as_python_places(photos5, tmp_path):
     need(browser(), "no browser; apt-get install chromium")
-    need((WEB / "node_modules/playwright-core").is_dir(), "no playwright-core; npm ci in src/augmap/explorer/web")
+    need(
+        (WEB / "node_modules/playwright-core").is_dir(),
+        "no playwright-core; npm ci in src/augmap/explorer/web",
+    )
     m = api.fit(
         [str(p) for p in photos5], output=tmp_path / "m.map", preset="paper", epochs=(1, 1, 1), batch_size=16,
         image_size=32, backbone="slim", device="cpu", precision="float32",
@@ -119,11 +134,13 @@ def test_placed_as_python_places(photos5, tmp_path):
     assert (found["state"], found["problems"], found["requests"]) == ("ready", [], [file.as_uri()])
     *placed, refused = found["answers"]
     assert "not an image that this browser can read" in refused["reason"]
-    place, span = api.placer(m, device="cpu", views=0), float(np.ptp(m.positions, axis=0).max())
+    place, span = placer(m, device="cpu", views=0), float(np.ptp(m.positions, axis=0).max())
     for path, answer in zip(images, placed, strict=False):
         with pillow_limits(10**8):
             pixels = decode(str(path), m.preprocessing, 10**8)
-        seen = np.asarray(Image.open(io.BytesIO(base64.b64decode(answer["thumb"].split(",")[1]))).convert("RGB"))
+        seen = np.asarray(
+            Image.open(io.BytesIO(base64.b64decode(answer["thumb"].split(",")[1]))).convert("RGB")
+        )
         off = np.abs(seen.astype(int) - pixels).max()
         away = float(np.hypot(*(place(pixels)[0] - [answer["x"], answer["y"]]))) / span
         lossy = path.suffix == ".jpg"

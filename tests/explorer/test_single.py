@@ -36,7 +36,7 @@ def elements(data: bytes) -> dict[str, bytes]:
 @pytest.fixture
 def folder(tmp_path):
     m = full_map(60)
-    m.info["source"] = "/home/somebody/private/photos"
+    m.info["source"] = "/private/photos"
     return m.save(tmp_path / "some.map")
 
 

@@ -11,9 +11,9 @@ import onnxruntime
 import pytest
 from torch import nn
 
-from augmap import api
 from augmap.baselines.onnx import onnx_features
 from augmap.config import Preprocessing
+from augmap.embedder import embedder
 from augmap.errors import InputError
 from augmap.export import onnx as exported_by
 from augmap.export.onnx import to_onnx
@@ -84,7 +84,7 @@ def run(data, pixels):
 
 @pytest.mark.parametrize("b", [1, 2, 9])
 def test_any_batch_agrees_with_embed(small, full, pixels, b):
-    loaded = ImageMap(**{**small.__dict__, "embedder": api.embedder(small, Small(), "cpu")})
+    loaded = ImageMap(**{**small.__dict__, "embedder": embedder(small, Small(), "cpu")})
     there = loaded.embed(pixels[:b])
     xy, h = run(full.data, pixels[:b])
     np.testing.assert_allclose(xy, there.positions, atol=1e-5 * full.span)

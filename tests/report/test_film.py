@@ -12,6 +12,7 @@ from PIL import Image
 from augmap import folder as disk
 from augmap.errors import InputError
 from augmap.explorer.replay import FILE, Replay, replay_bytes, to_u16
+from augmap.imagemap import ImageMap
 from augmap.plots.colours import DARK
 from augmap.report import film
 from augmap.report.film import Timing, pictures_of, to_gif, to_mp4
@@ -61,7 +62,7 @@ def test_gif(watched):
         assert gif.size == (film.EDGE + film.LEGEND, film.EDGE + film.CAPTION)
         assert gif.info["loop"] == 0
         first = np.asarray(gif.convert("RGB"))
-        assert gif.n_frames > 80
+        assert gif.n_frames > 60
         gif.seek(gif.n_frames - 1)
         assert gif.info["duration"] == 2000
         last = np.asarray(gif.convert("RGB"))
@@ -118,3 +119,10 @@ def test_mp4_by_ffmpeg(watched, monkeypatch, tmp_path):
     program.write_text("#!/bin/sh\necho no such codec >&2; exit 3\n")
     with pytest.raises(InputError, match=r"ffmpeg could not make the film \(no such codec\)"):
         to_mp4(watched)
+
+
+def test_the_legend_keeps_its_colours_in_a_gif(watched):
+    (_, ant), (_, bee) = film._legend_of(ImageMap.load(watched))
+    with Image.open(io.BytesIO(to_gif(watched))) as gif:
+        picture = gif.convert("RGB")
+    assert [picture.getpixel((film.EDGE + 13, y)) for y in (24, 48)] == [ant, bee]

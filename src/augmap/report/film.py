@@ -30,7 +30,9 @@ LEGEND = 150  # px beside it, where there are labels to name
 CAPTION = 44
 MOST_NAMES = 14
 _RADIUS = 1.6  # px of a point, blurred
-_COLOURS = 96
+_SHADES = 10  # between the background and a label's colour
+MOST_POINTS = 2000
+"""Images that are drawn: more only make the points smaller and the file larger."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +46,7 @@ class Timing:
     """Seconds for which the finished map stands."""
 
 
-GIF = Timing(rate=12)
+GIF = Timing(rate=10, seconds=7.0)
 MP4 = Timing(rate=30)
 
 
@@ -57,7 +59,7 @@ def to_gif(path: Path, *, progress: Callable[[int, int], None] | None = None) ->
         The map was not watched while it formed.
     """
     pictures = [Image.fromarray(p) for p in pictures_of(path, GIF, progress)]
-    palette = _palette(pictures)
+    palette = _palette(pictures, [colour for _, colour in _legend_of(ImageMap.load(path))])
     flat = [p.quantize(palette=palette, dither=Image.Dither.NONE) for p in pictures]
     durations = [round(1000 / GIF.rate)] * len(flat)
     durations[-1] = round(1000 * GIF.hold)
@@ -119,15 +121,15 @@ def pictures_of(
             f"{path}: this map was not watched while it formed, so there is nothing to replay: "
             "make one with augmap fit --watch"
         )
-    probe = m.take(replay.rows)
-    colouring = colour_images(probe.items.columns, probe.n, "label", DARK)
-    names = _legend(colouring.by_label)
-    rgb = colouring.rgba[:, :3].astype(np.float64)
+    drawn = np.sort(np.random.default_rng(0).permutation(len(replay.rows))[:MOST_POINTS])
+    colouring = colour_images(m.items.columns, m.n, "label", DARK)
+    names = _legend_of(m)
+    rgb = colouring.rgba[replay.rows[drawn], :3].astype(np.float64)
     moments = _moments(len(replay.frames), timing)
     title = Path(path).absolute().name
     for i, moment in enumerate(moments):
         yield _picture(
-            _between(replay, moment), rgb, names, title, _words(replay, moment), i / (len(moments) - 1)
+            _between(replay, moment)[drawn], rgb, names, title, _words(replay, moment), i / (len(moments) - 1)
         )
         if progress:
             progress(i + 1, len(moments))
@@ -152,6 +154,10 @@ def _words(replay: Replay, moment: float) -> str:
     epoch = entry["epoch"]
     words = f"{entry['stage']}, epoch {epoch:g}" if isinstance(epoch, int | float) else str(entry["stage"])
     return f"{words} (two principal components)" if entry["pca"] else words
+
+
+def _legend_of(m: ImageMap) -> list[tuple[str, tuple[int, int, int]]]:
+    return _legend(colour_images(m.items.columns, m.n, "label", DARK).by_label)
 
 
 def _legend(by_label) -> list[tuple[str, tuple[int, int, int]]]:
@@ -202,7 +208,7 @@ def _points(uv: Float[np.ndarray, "n 2"], rgb: Float[np.ndarray, "n 3"]) -> UInt
     x = margin + (uv[:, 0] + 1) / 2 * (EDGE - 1 - 2 * margin)
     y = margin + (1 - uv[:, 1]) / 2 * (EDGE - 1 - 2 * margin)
     left, top = np.rint(x).astype(int), np.rint(y).astype(int)
-    strength = np.clip(2.2 / np.sqrt(len(uv) / 500), 0.45, 2.2)
+    strength = np.clip(2.4 / np.sqrt(len(uv) / 500), 1.2, 2.4)
     total, colour = np.zeros(EDGE * EDGE), np.zeros((3, EDGE * EDGE))
     for dx in range(-reach, reach + 1):
         for dy in range(-reach, reach + 1):
@@ -219,13 +225,20 @@ def _points(uv: Float[np.ndarray, "n 2"], rgb: Float[np.ndarray, "n 3"]) -> UInt
     return np.rint(mixed.T.reshape(EDGE, EDGE, 3) * 255).astype(np.uint8)
 
 
-def _palette(pictures: list[Image.Image]) -> Image.Image:
-    """One palette for all pictures, found from the first, one in the middle, and the last."""
+def _palette(pictures: list[Image.Image], colours: list[tuple[int, int, int]]) -> Image.Image:
+    """One palette for all pictures: shades of the labels' colours and of the text, then what else occurs."""
+    paper = np.array(_bytes(DARK.background))
+    inks = [*colours, _bytes(DARK.ink), _bytes(DARK.single), _bytes(DARK.faint)]
+    shades = [paper + (np.array(ink) - paper) * k / _SHADES for ink in inks for k in range(1, _SHADES + 1)]
+    fixed = np.unique(np.rint([paper, *shades]).astype(np.uint8), axis=0)
     width, height = pictures[0].size
-    sheet = Image.new("RGB", (width, 3 * height))
-    for i, picture in enumerate((pictures[0], pictures[len(pictures) // 2], pictures[-1])):
+    sheet = Image.new("RGB", (width, 2 * height))
+    for i, picture in enumerate((pictures[len(pictures) // 2], pictures[-1])):
         sheet.paste(picture, (0, i * height))
-    return sheet.quantize(_COLOURS, method=Image.Quantize.MEDIANCUT)
+    rest = sheet.quantize(256 - len(fixed), method=Image.Quantize.MEDIANCUT).getpalette("RGB") or []
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*fixed.ravel().tolist(), *rest])
+    return palette
 
 
 @cache
