@@ -1,4 +1,4 @@
-"""An image placed by the exported page lands where Python puts it: real photos, in a real browser, no network."""
+"""An image placed by the exported page lands where Python puts it: real photos, in a real browser, no network."""  # noqa: E501
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_placed_as_python_places(photos5, tmp_path):
 
 
 def files(photos5, folder):
-    """Photographs as they are, without loss, turned by EXIF, with alpha, grey, with a colour profile; and no image."""
+    """Photographs as they are, without loss, turned by EXIF, with alpha, grey, with a colour profile; and no image."""  # noqa: E501
     made = [photos5[0], photos5[11], photos5[23]]
     photo = Image.open(photos5[5]).convert("RGB")
     large = photo.resize((301, 203), Image.Resampling.BICUBIC)
@@ -166,7 +166,7 @@ def files(photos5, folder):
     for name, image, options in (
         ("plain.png", photo, {}), ("large.png", large, {}), ("grey.png", large.convert("L"), {}),
         ("turned.png", large, {"exif": turned}), ("alpha.png", alpha, {}), ("gamma.png", photo, gamma),
-        ("turned.jpg", large.resize((304, 208)), {"exif": turned, "quality": 95}), ("same.bmp", photo.resize((32, 32)), {}),
+        ("turned.jpg", large.resize((304, 208)), {"exif": turned, "quality": 95}), ("same.bmp", photo.resize((32, 32)), {}),  # noqa: E501
         ("pure.webp", large, {"lossless": True}),
     ):  # fmt: skip
         image.save(folder / name, **options)
