@@ -28,6 +28,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import augmap
+from augmap.cli.allocator import keep_buffers
 from augmap.errors import AugmapError, InputError, Interrupted
 
 COMMANDS = (
@@ -64,6 +65,7 @@ def configure_process() -> None:
         # a file name may hold bytes that are no UTF-8, or a letter that the terminal lacks
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    keep_buffers()
 
 
 def run(arguments: Sequence[str]) -> int:
