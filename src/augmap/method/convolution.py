@@ -83,15 +83,15 @@ def weight_gradient(
     c, c2 = x.shape[1], upstream.shape[1]
     gradient = x.new_zeros((c2, *kernel, c))
     for i in range(kernel[0]):
-        rows, from_rows = _meeting(i, stride[0], padding[0], x.shape[2], upstream.shape[2])
+        rows, from_rows = meeting(i, stride[0], padding[0], x.shape[2], upstream.shape[2])
         for j in range(kernel[1]):
-            columns, from_columns = _meeting(j, stride[1], padding[1], x.shape[3], upstream.shape[3])
+            columns, from_columns = meeting(j, stride[1], padding[1], x.shape[3], upstream.shape[3])
             out = outputs[:, rows, columns].reshape(-1, c2)
             gradient[:, i, j] = out.T @ inputs[:, from_rows, from_columns].reshape(-1, c)
     return gradient.permute(0, 3, 1, 2)
 
 
-def _meeting(place: int, stride: int, padding: int, size: int, out: int) -> tuple[slice, slice]:
+def meeting(place: int, stride: int, padding: int, size: int, out: int) -> tuple[slice, slice]:
     """Output pixels for which this place of the kernel lies on the image, and the input pixels it meets."""
     first = max(0, -(-(padding - place) // stride))
     last = max(first, min(out, (size - 1 + padding - place) // stride + 1))  # one past it
