@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 from measuring import HERE, hardware, peak, reset_peak
+
 PAIRS = {"kmeans": "kmeans_ari,kmeans_ami", "hdbscan": "hdbscan_ari,hdbscan_ami"}
 """Metrics that are two readings of one piece of work."""
 

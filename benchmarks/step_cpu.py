@@ -1,4 +1,4 @@
-"""Views per second of a training step: ours, augmentation included, against the same network in plain PyTorch.
+"""Views per second of a training step: ours, augmentation included, against the same in plain PyTorch.
 
     python benchmarks/step_cpu.py                  # the default of the CPU, one thread
     python benchmarks/step_cpu.py --threads 2      # needs a quiet machine

@@ -1,4 +1,4 @@
-"""What experiments and benchmarks share: the machine that a number comes from, and numbers as plain JSON types."""
+"""What experiments and benchmarks share: the machine of a number, and numbers as plain JSON types."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def plain(found: object) -> dict[str, object]:
 
 
 def hardware(threads: int | None = None) -> dict[str, object]:
-    """Return what the figures depend on: commit, versions, processor, cores, load, threads if they are set."""
+    """Return what the figures depend on: commit, versions, processor, cores, load, threads."""
     import numpy
     import scipy
     import sklearn
