@@ -62,10 +62,10 @@ def bound(found: dict[str, dict]) -> list[str]:
     plain = result["seconds"]["plain"][result["compared_by"]]["median"]
     rate, needed = limit["flops_per_second_of_a_product"] / 1e9, limit["seconds_a_step"]
     return [
-        f"A large product of matrices runs at {rate:.0f} GFLOP/s here; at that rate the multiplications of a\n"
-        f"step of {result['views']} views take {1e3 * needed:.0f} ms of the {1e3 * plain:.0f} of the plain loop. "
-        f"So with the same arithmetic\nnothing on this machine can be more than {plain / needed:.1f} × the plain "
-        "loop, if all else took no time at all."
+        f"A large product of matrices runs at {rate:.0f} GFLOP/s here; at that rate the "
+        f"multiplications of a\nstep of {result['views']} views take {1e3 * needed:.0f} ms of the "
+        f"{1e3 * plain:.0f} of the plain loop. So with the same arithmetic\nnothing on this machine can be "
+        f"more than {plain / needed:.1f} × the plain loop, if all else took no time at all."
     ]
 
 
