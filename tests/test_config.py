@@ -78,6 +78,8 @@ def stages(**changes) -> tuple[Stage, ...]:
         ({"loss": "cross_entropy", "dim": 3, "end_dim": 2}, "got edges='augmentation' and end_dim=2"),
         ({"min_dist": 0.2}, "min_dist=0.2 needs similarity='umap', got 'cauchy'"),
         ({"min_dist": -1, "similarity": "umap"}, "min_dist must not be negative, got -1.0"),
+        ({"whitening": 1.5, "edges": "layout"}, "whitening must lie in [0, 1], got 1.5"),
+        ({"whitening": 0.5}, "whitening needs edges='neighbors' or 'layout', got 'augmentation'"),
         ({"perplexity": 5}, "perplexity=5.0 needs affinity='perplexity', got 'even'"),
         ({"edges": "pixels", "affinity": "perplexity", "perplexity": 0.5}, "perplexity must be at least 1"),
         ({"edges": "pixels", "affinity": "fuzzy", "neighbors": 1}, "neighbors must be at least 2 with"),
@@ -210,6 +212,10 @@ def _agree(values):
     if values["edges"] != "pixels":
         values["affinity"] = "even"
     values["neighbors"] = max(values["neighbors"], 2)
+    if values["edges"] in ("augmentation", "pixels"):
+        values["whitening"] = None
+    elif values["whitening"] is not None:
+        values["whitening"] = min(values["whitening"], 1.0)
     values["perplexity"] += 1
     for name, needs, value in (
         ("negatives", "loss", "negative_sampling"),

@@ -120,6 +120,9 @@ class Stage:
     memberships of UMAP's fuzzy simplicial set."""
     perplexity: float = 30.0
     """Of the affinity ``perplexity``: effective number of neighbours."""
+    whitening: float | None = None
+    """How far h is whitened before neighbours are looked for in ``neighbors`` and ``layout``: its centred
+    principal components are divided by this power of their deviation. None takes h as it is, 0 centres it."""
     layout_passes: float = 120.0
     """How often each image is moved while ``layout`` lays the graph out."""
     view_scale: float | None = 1.0
@@ -227,6 +230,11 @@ class Stage:
             )
         if self.loss == "negative_sampling" and self.edges == "layout":
             raise InputError(f"{where}edges='layout' has no negatives: use loss='info_nce'")
+        if self.whitening is not None:
+            if not 0 <= self.whitening <= 1:
+                raise InputError(f"{where}whitening must lie in [0, 1], got {self.whitening:g}")
+            if self.edges not in ("neighbors", "layout"):
+                raise InputError(f"{where}whitening needs edges='neighbors' or 'layout', got {self.edges!r}")
         if self.affinity == "fuzzy" and self.neighbors < 2:
             raise InputError(f"{where}neighbors must be at least 2 with affinity='fuzzy', got 1")
         if self.affinity == "perplexity" and self.perplexity < 1:

@@ -49,6 +49,7 @@ _QUICK_MAP = Stage(
     name="map",
     share=0.22,
     edges="layout",
+    whitening=0.5,
     train="head",
     new_layer="head",
     hidden=(1024, 1024, 1024),
@@ -170,7 +171,7 @@ PRESETS: dict[str, Preset] = {
                 similarity="cauchy",
                 temperature=1.0,
             ),
-            _QUICK_MAP,
+            dataclasses.replace(_QUICK_MAP, whitening=None),  # few strong directions are what a class leaves
         ),
         settings={**_QUICK_SETTINGS, "hidden": (), "norm": None},
     ),
@@ -179,7 +180,7 @@ PRESETS: dict[str, Preset] = {
 
 _KERNEL = (
     *("loss", "negatives", "label_smoothing", "similarity", "dof", "min_dist", "decoupled", "norm_penalty"),
-    *("norm_radius", "edges", "neighbors", "affinity", "perplexity"),
+    *("norm_radius", "edges", "neighbors", "whitening", "affinity", "perplexity"),
 )
 
 
@@ -196,7 +197,11 @@ def method_name(config: Config) -> str:
 def continued(config: Config, last: Stage) -> Config:
     """Return a configuration whose stages keep what shaped a map in its last stage: its layout stays."""
     if last.edges == "layout":  # whose places were found by Cauchy among neighbours; the head learned them
-        kept: dict[str, Any] = {"edges": "neighbors", "neighbors": last.neighbors}
+        kept: dict[str, Any] = {
+            "edges": "neighbors",
+            "neighbors": last.neighbors,
+            "whitening": last.whitening,
+        }
     else:
         kept = {name: getattr(last, name) for name in _KERNEL}
         kept["temperature"] = last.end_temperature or last.temperature

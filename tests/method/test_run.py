@@ -40,6 +40,7 @@ STAGE = {
     "neighbors": (NEAR, 9),
     "affinity": ({"edges": "pixels"}, "fuzzy"),
     "perplexity": ({"edges": "pixels", "affinity": "perplexity"}, 3.0),
+    "whitening": (NEAR, 0.5),
     "layout_passes": ({**NEAR, "edges": "layout"}, 7.0),
     "view_scale": ({}, 0.5),
     "train": ({}, "head"),
