@@ -85,7 +85,7 @@ def stages(**changes) -> tuple[Stage, ...]:
         ({"edges": "pixels", "affinity": "fuzzy", "neighbors": 1}, "neighbors must be at least 2 with"),
         ({"train": "most"}, "train must be one of all, head, last; got 'most'"),
         ({"new_layer": "first"}, "new_layer must be one of none, last, head; got 'first'"),
-        ({"optimizer": "adam"}, "optimizer must be one of sgd, adamw; got 'adam'"),
+        ({"optimizer": "adam"}, "optimizer must be one of sgd, adamw, muon; got 'adam'"),
         ({"rate": "day"}, "rate must be one of step, epoch; got 'day'"),
         ({"norm": "group"}, "norm must be one of batch, layer, none; got 'group'"),
         ({"hidden": (5, 0)}, "hidden must hold positive whole numbers, got (5, 0)"),
@@ -223,6 +223,7 @@ def _agree(values):
         ("decoupled", "loss", "info_nce"),
         ("min_dist", "similarity", "umap"),
         ("perplexity", "affinity", "perplexity"),
+        ("vector_lr", "optimizer", "muon"),
     ):
         if values[needs] != value:
             del values[name]

@@ -22,7 +22,7 @@ Edges = Literal["augmentation", "neighbors", "layout", "pixels"]
 Affinity = Literal["even", "perplexity", "fuzzy"]
 Trained = Literal["all", "head", "last"]
 NewLayer = Literal["none", "last", "head"]
-Optimizer = Literal["sgd", "adamw"]
+Optimizer = Literal["sgd", "adamw", "muon"]
 Norm = Literal["batch", "layer"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Rate = Literal["step", "epoch"]
@@ -148,12 +148,14 @@ class Stage:
     """Peak rate at ``lr_batch`` images; scales linearly with the batch."""
     lr_batch: int | None = 256
     """None: ``lr`` is used as it is."""
+    vector_lr: float = 3e-3
+    """Of ``muon``: peak rate of what is no matrix, biases and norms; scaled and scheduled as ``lr`` is."""
     rate: Rate = "step"
     """The rate changes every step, or only with the epoch (as in the paper)."""
     warmup_epochs: float = 0.0
     """Length of the linear warm-up, whose first step already learns; at most the stage."""
     momentum: float = 0.9
-    """Momentum of SGD, beta1 of AdamW."""
+    """Momentum of SGD and of Muon, beta1 of AdamW."""
     nesterov: bool = False
     weight_decay: float = 5e-4
     clip_norm: float | None = None
@@ -178,6 +180,7 @@ class Stage:
                 "neighbors",
                 "lr",
                 "lr_batch",
+                "vector_lr",
                 "norm_radius",
                 "clip_norm",
                 "batch_size",
@@ -217,6 +220,7 @@ class Stage:
             *(("negatives", "loss", "negative_sampling"), ("label_smoothing", "loss", "cross_entropy")),
             *(("decoupled", "loss", "info_nce"), ("min_dist", "similarity", "umap")),
             *(("perplexity", "affinity", "perplexity"), ("affinity", "edges", "pixels")),
+            ("vector_lr", "optimizer", "muon"),
         ):
             mine, other = getattr(self, name), getattr(self, needs)
             if mine != defaults[name] and other != value:
