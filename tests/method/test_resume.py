@@ -80,7 +80,8 @@ def resume(name, folder, **settings):
 @pytest.mark.parametrize(
     ("name", "stage", "step", "stands"),
     [("paper", 0, 1, (0, 2)), ("paper", 0, 8, (0, 9)), ("paper", 1, 2, (1, 3)), ("paper", 2, 5, (2, 6)),
-     ("neighbours", 0, 4, (0, 5)), ("neighbours", 1, 7, (1, 8)), ("layout", 0, 4, (0, 5)), ("Muon", 0, 5, (0, 6)),
+     ("Muon", 0, 5, (0, 6)),
+     ("neighbours", 0, 4, (0, 5)), ("neighbours", 1, 7, (1, 8)), ("layout", 0, 4, (0, 5)),
      ("layout", 1, 11, (1, 12)), ("neighbours of all", 1, 3, (1, 4)), ("parametric t-SNE", 0, 7, (0, 8)),
      ("parametric UMAP", 0, 7, (0, 8)), ("supervised", 0, 5, (0, 6)), ("supervised", 1, 4, (1, 5))],
 )  # fmt: skip
