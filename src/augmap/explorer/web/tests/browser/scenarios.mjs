@@ -4,6 +4,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
+import { drop, points, still } from "./hands.mjs";
 
 const state = (page) => page.evaluate(() => {
   const { app } = augmapPage;
@@ -33,15 +34,6 @@ const drag = async (page, points) => {
   for (const p of points.slice(1)) await page.mouse.move(...p, { steps: points.length > 2 ? 1 : 3 });
   await page.mouse.up();
 };
-/** Until the map fills the place that the panels leave it, for two frames in a row. */
-const still = (page) => page.waitForFunction(() => {
-  const { stage } = augmapPage;
-  const b = stage.element.getBoundingClientRect();
-  const now = JSON.stringify([b.x, b.y, b.width, b.height, stage.view]);
-  const same = now === globalThis.before && Math.round(b.width) === stage.size.width && Math.round(b.height) === stage.size.height;
-  globalThis.before = now;
-  return same;
-});
 /** Until the frame that is asked for now has been painted. */
 const painted = (page) => page.evaluate(async () => {
   augmapPage.stage.repaint();
@@ -55,14 +47,6 @@ const closeUp = async (page, row) => {
   await page.evaluate((r) => augmapPage.stage.flyToRow(r), row);
   await page.waitForFunction(() => augmapPage.pictures.on);
 };
-/** Until more than `least` pixels of the canvas with the points are coloured. */
-const points = (page, least) => page.waitForFunction((wanted) => {
-  const c = document.querySelector("canvas.points");
-  const d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
-  let k = 0;
-  for (let i = 3; i < d.length; i += 4) if (d[i] > 20) k++;
-  return k > wanted;
-}, least);
 /** Until a thumbnail, of those that match, has its picture. */
 const pictured = (page, selector) => page.waitForFunction((s) => [...document.querySelectorAll(s)].some((c) => c.getContext("2d").getImageData(c.width >> 1, c.height >> 1, 1, 1).data[3] > 0), selector);
 
@@ -646,17 +630,6 @@ export const scenarios = {
 };
 
 const PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
-
-async function drop(page, files) {
-  const transfer = await page.evaluateHandle((list) => {
-    const t = new DataTransfer();
-    for (const [name, data] of list) t.items.add(new File([Uint8Array.from(atob(data), (c) => c.charCodeAt(0))], name));
-    return t;
-  }, files);
-  await page.dispatchEvent("body", "dragenter", { dataTransfer: transfer });
-  await page.waitForSelector(".drop:not([hidden])");
-  await page.dispatchEvent("body", "drop", { dataTransfer: transfer });
-}
 
 /** The page and its blobs as one file, in the format of docs/explorer-page.md. */
 async function singleFile(page, folder) {
