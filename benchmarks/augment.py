@@ -9,17 +9,15 @@ many short parallel steps waits for the slower thread.
 """
 
 import argparse
-import json
-import platform
 import statistics
-import subprocess
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
+from measuring import HERE, write
 
+from augmap.cli.allocator import keep_buffers
 from augmap.method.augment import AUGMENTATIONS, apply, draw
 
 SIZES = ((32, 32, 1024), (128, 64, 256))  # image, view, views at a time on a CPU
@@ -38,6 +36,7 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="torch.compile the making of pixels")
     parser.add_argument("--output", type=Path, help="JSON file for the results")
     options = parser.parse_args()
+    keep_buffers()
     torch.set_num_threads(options.threads)
     make = torch.compile(apply, dynamic=False) if options.compile else apply
     rows = []
@@ -48,9 +47,9 @@ def main() -> None:
             print("{set:10s} {image:3d} -> {view:2d} px  {views_per_s:12,.0f} views/s  "
                   "({low:,.0f} to {high:,.0f}; {cpu_us:.1f} µs processor time a view; "
                   "drawing {draw_us:.2f} µs a view)".format(**rows[-1]))  # fmt: skip
-    if options.output:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.write_text(json.dumps({"about": about(options), "rows": rows}, indent=1) + "\n")
+    result = {"seed": 0, "device": options.device, "compiled": options.compile, "repeats": options.repeats}
+    name = f"augment-{options.device}-{options.threads}.json"
+    write(options.output or HERE / "results" / name, {**result, "rows": rows}, options.threads)
 
 
 def measure(name: str, image: int, view: int, n: int, make: Callable, options: argparse.Namespace) -> dict:
@@ -76,6 +75,7 @@ def measure(name: str, image: int, view: int, n: int, make: Callable, options: a
         "low": n / high,
         "high": n / low,
         "cpu_us": statistics.median(cpu for _, cpu in made) / n * 1e6,
+        "views_per_processor_second": n / statistics.median(cpu for _, cpu in made),
         "draw_us": statistics.median(drawing) / n * 1e6,
     }
 
@@ -89,22 +89,6 @@ def seconds(call: Callable, device: str) -> tuple[float, float]:
     if device != "cpu":
         torch.cuda.synchronize()
     return time.perf_counter() - wall, time.process_time() - cpu
-
-
-def about(options: argparse.Namespace) -> dict:
-    """What the numbers were measured on."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return {
-        "commit": commit.stdout.strip(),
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "processor": platform.processor() or platform.machine(),
-        "device": torch.cuda.get_device_name() if options.device != "cpu" else "cpu",
-        "threads": options.threads,
-        "repeats": options.repeats,
-        "compiled": options.compile,
-    }
 
 
 if __name__ == "__main__":

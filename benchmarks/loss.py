@@ -10,16 +10,14 @@ process of its own (on a GPU: what PyTorch allocated).
 from __future__ import annotations
 
 import argparse
-import json
-import platform
 import statistics
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
+from measuring import HERE, peak, reset_peak, write
 
 from augmap.method.loss import info_nce
 from augmap.method.similarity import Cauchy, Cosine, LogSimilarity
@@ -62,20 +60,15 @@ def main() -> None:
         command += ["--threads", str(options.threads)]
         memory = int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         print(f"{options.memory_rows:6d} views    2-D  cauchy  peak memory {memory / 1e6:.0f} MB")
-    if options.output:
-        record = {
-            "made": datetime.now(UTC).isoformat(timespec="seconds"),
-            "commit": _commit(),
-            "torch": torch.__version__,
-            "machine": _machine(options.device),
-            "threads": options.threads,
-            "repeats": options.repeats,
-            "seconds": results,
-            "memory": {"rows": options.memory_rows, "dim": 2, "kernel": "cauchy", "peak_bytes": memory},
-        }
-        with open(options.output, "w", encoding="utf-8") as file:
-            json.dump(record, file, indent=1)
-            file.write("\n")
+    result = {
+        "seed": 0,
+        "device": options.device,
+        "repeats": options.repeats,
+        "seconds": results,
+        "memory": {"rows": options.memory_rows, "dim": 2, "kernel": "cauchy", "peak_bytes": memory},
+    }
+    output = Path(options.output) if options.output else HERE / "results" / f"loss-{options.device}.json"
+    write(output, result, options.threads)
 
 
 def plain(a: torch.Tensor, b: torch.Tensor, similarity: LogSimilarity) -> torch.Tensor:
@@ -103,45 +96,23 @@ def _pairs(rows: int, dim: int, device: str) -> list[torch.Tensor]:
 def _seconds(function, rows: int, dim: int, kernel: LogSimilarity, options) -> list[float]:
     a, b = _pairs(rows, dim, options.device)
     times = []
+    # of the processor where one thread computes: other work on the machine disturbs it less
+    clock = time.process_time if options.device == "cpu" and options.threads == 1 else time.perf_counter
     for _ in range(options.repeats + 1):
-        start = time.perf_counter()
+        start = clock()
         function(a, b, kernel).backward()
         if options.device != "cpu":
             torch.cuda.synchronize()
-        times.append(time.perf_counter() - start)
+        times.append(clock() - start)
     return times[1:]  # the first one warms up
 
 
 def _peak_bytes(rows: int, device: str) -> int:
     info_nce(*_pairs(64, 2, device), Cauchy()).backward()  # libraries, threads
     a, b = _pairs(rows, 2, device)
-    if device == "cpu":
-        Path("/proc/self/clear_refs").write_text("5")  # Linux: forget the highest memory so far
-        before = _resident("VmRSS")
+    before = reset_peak() if device == "cpu" else 0
     info_nce(a, b, Cauchy()).backward()
-    return _resident("VmHWM") - before if device == "cpu" else torch.cuda.max_memory_allocated()
-
-
-def _resident(name: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(name))
-
-
-def _commit() -> str | None:
-    found = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
-    )
-    return found.stdout.strip() or None
-
-
-def _machine(device: str) -> str:
-    if device != "cpu":
-        return torch.cuda.get_device_name()
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            return next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+    return peak() - before if device == "cpu" else torch.cuda.max_memory_allocated()
 
 
 if __name__ == "__main__":

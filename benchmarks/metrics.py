@@ -13,15 +13,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import resource
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
+from measuring import HERE, hardware, peak, reset_peak
+
 PAIRS = {"kmeans": "kmeans_ari,kmeans_ami", "hdbscan": "hdbscan_ari,hdbscan_ami"}
 """Metrics that are two readings of one piece of work."""
 
@@ -129,27 +127,6 @@ def with_groups(columns: dict) -> dict:
     return {name: y, "pairs_of_labels": np.where(y == "", "", (codes // 2).astype(str))}
 
 
-def reset_peak() -> int:
-    """Forget the highest memory so far, where the system can, and return what is held now."""
-    if Path("/proc/self/clear_refs").exists():
-        Path("/proc/self/clear_refs").write_text("5")
-        return resident("VmRSS")
-    return peak()
-
-
-def peak() -> int:
-    """Return the highest memory of this process in bytes."""
-    if Path("/proc/self/status").exists():
-        return resident("VmHWM")
-    unit = 1 if sys.platform == "darwin" else 1024
-    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
-def resident(name: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return 1024 * next(int(text.split()[1]) for text in lines if text.startswith(name))
-
-
 def about(folder: str) -> dict[str, object]:
     """Return which map was measured."""
     record = json.loads((Path(folder) / "map.json").read_text("utf-8"))
@@ -168,34 +145,6 @@ def features(folder: str) -> int | None:
 
     path = Path(folder) / "features.npy"
     return np.load(path, mmap_mode="r").shape[1] if path.is_file() else None
-
-
-def hardware(threads: int) -> dict[str, object]:
-    """Return what the figures depend on."""
-    import numpy
-    import scipy
-    import sklearn
-    import torch
-
-    git = ["git", "-C", str(HERE), "describe", "--always", "--dirty"]
-    processor = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        text = Path("/proc/cpuinfo").read_text()
-        names = [row.split(":")[1].strip() for row in text.splitlines() if row.startswith("model name")]
-        processor = names[0] if names else processor
-    return {
-        "commit": subprocess.run(git, capture_output=True, text=True).stdout.strip(),
-        "python": platform.python_version(),
-        "numpy": numpy.__version__,
-        "scipy": scipy.__version__,
-        "sklearn": sklearn.__version__,
-        "torch": torch.__version__,
-        "processor": processor,
-        "cores": os.cpu_count(),
-        "threads": threads,
-        "load": round(os.getloadavg()[0], 1),
-        "date": datetime.now(UTC).strftime("%Y-%m-%d"),
-    }
 
 
 def line(name: str, result: dict) -> str:

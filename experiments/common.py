@@ -1,4 +1,4 @@
-"""What experiments share: the machine that a number comes from, and numbers as plain JSON types."""
+"""What experiments and benchmarks share: the machine of a number, and numbers as plain JSON types."""
 
 from __future__ import annotations
 
@@ -17,9 +17,11 @@ def plain(found: object) -> dict[str, object]:
     return {k: None if v != v else v for k, v in asdict(found).items()}
 
 
-def hardware() -> dict[str, object]:
-    """Return what the figures depend on: commit, versions, processor, cores."""
+def hardware(threads: int | None = None) -> dict[str, object]:
+    """Return what the figures depend on: commit, versions, processor, cores, load, threads."""
     import numpy
+    import scipy
+    import sklearn
     import torch
 
     git = ["git", "-C", str(HERE), "describe", "--always", "--dirty"]
@@ -34,8 +36,12 @@ def hardware() -> dict[str, object]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": numpy.__version__,
+        "scipy": scipy.__version__,
+        "sklearn": sklearn.__version__,
         "processor": processor,
         "cores": os.cpu_count(),
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "load": round(os.getloadavg()[0], 1),
         "date": time.strftime("%Y-%m-%d"),
+        **({} if threads is None else {"threads": threads}),
     }

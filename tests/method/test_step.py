@@ -169,3 +169,25 @@ def test_negative_sampling_is_what_a_stage_asks_for():
 def test_min_dist_reaches_the_kernel():
     one, other = (make_kernel(stage(similarity="umap", min_dist=m)).b for m in (0.1, 0.5))
     assert (one, other) == pytest.approx((0.895, 1.334), abs=1e-3)
+
+
+@pytest.mark.parametrize("options", [{"optimizer": "adamw"}, {"nesterov": True}])
+def test_weights_that_step_together_keep_the_bits(options):
+    """On a CPU all weights take each operation in one call; one after the other gives the same bits."""
+    found = []
+    for together in (True, False):
+        e = encoder()
+        s = stage(lr=1e-2, weight_decay=0.05, **options)
+        optimizer = make_optimizer(set_trained(e, s, IMAGES), Cauchy(), s)
+        assert all(group["foreach"] for group in optimizer.param_groups)
+        for group in optimizer.param_groups:
+            group["foreach"] = together
+        generator = torch.Generator().manual_seed(0)
+        for step in range(10):
+            for p in e.parameters():
+                p.grad = torch.randn(p.shape, generator=generator)
+            set_rate(optimizer, 1e-2 / (step + 1))
+            optimizer.step()
+        found.append([p.detach() for p in e.parameters()])
+    for one, other in zip(*found, strict=True):
+        assert torch.equal(one, other)

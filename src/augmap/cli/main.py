@@ -29,6 +29,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import augmap
+from augmap.cli.allocator import keep_buffers
 from augmap.errors import AugmapError, InputError, Interrupted
 
 COMMANDS = (
@@ -67,6 +68,7 @@ def configure_process() -> None:
             stream.reconfigure(errors="backslashreplace")
     # whoever asks for an end by SIGTERM gets what Ctrl-C gets: half-made things are put away
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    keep_buffers()
 
 
 def run(arguments: Sequence[str]) -> int:
