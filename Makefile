@@ -28,7 +28,7 @@ demo: $(READY)
 
 test: lint
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(PAGES:%=--ignore=%) $(PYTEST)
-	@$(BIN)/python -m pytest $(PAGES) $(PYTEST)
+	@$(BIN)/python -m pytest $(PAGES) $(PYTEST) || [ $$? = 5 ] # 5: PYTEST chose none of these
 
 lint: $(READY)
 	@$(BIN)/ruff check .
