@@ -51,7 +51,7 @@ def make(folder: Path, n: int) -> Path:
     colours = rng.integers(40, 216, (CLASSES, 3))
     for i in range(n):
         home = folder / f"n{i % CLASSES:08d}"
-        home.mkdir(exist_ok=True)
+        home.mkdir(parents=True, exist_ok=True)
         pixels = colours[i % CLASSES] + rng.integers(-40, 40, (64, 64, 3))
         Image.fromarray(pixels.astype(np.uint8)).save(home / f"{i}.png")
     return folder

@@ -23,6 +23,23 @@ def test_every_result_says_where_it_was_made():
             assert {"commit", "torch", "processor", "cores", "date"} <= machine.keys(), path.name
 
 
+def test_the_figures_of_the_page_on_speed_are_those_of_the_benchmarks():
+    made = runpy.run_path(str(HERE / "benchmarks" / "table.py"))["tables"]()
+    page = (HERE / "docs" / "performance.md").read_text(encoding="utf-8")
+    assert len(made) == 4
+    for table in made:
+        assert table in page, f"put this into docs/performance.md:\n{table}"
+
+
+def test_every_benchmark_says_where_it_was_made_and_what_else_ran():
+    results = sorted((HERE / "benchmarks" / "results").glob("*.json"))
+    assert results
+    for path in results:
+        found = json.loads(path.read_text())
+        assert {"commit", "torch", "processor", "cores", "load", "date"} <= found["machine"].keys(), path.name
+        assert found["quiet"] or found["note"], path.name
+
+
 def test_the_table_of_the_method_page_is_that_of_the_results():
     page = (HERE / "docs" / "method.md").read_text(encoding="utf-8")
     found = json.loads((HERE / "experiments" / "results" / "search.json").read_text())

@@ -1,0 +1,111 @@
+"""The tables of docs/performance.md, from the results: ``python benchmarks/table.py`` prints them.
+
+A test holds the page against them, so that no figure stands there without a result behind it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+RESULTS = Path(__file__).resolve().parent / "results"
+STEPS = ("step-cpu-slim-128-1", "step-cpu-slim-512-1", "step-cpu-slim-128-2", "step-cuda-resnet18-1024-1")
+KINDS = {
+    "plain": "plain PyTorch, bf16, channels_last; views given",
+    "plain, buffers kept": "the same, large buffers kept",
+    "ours, views given": "ours; views given",
+    "ours": "**ours, views made from uint8 images**",
+}
+
+
+def tables(results: Path = RESULTS) -> list[str]:
+    """Return the tables in Markdown, those whose results are there."""
+    found = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(results.glob("*.json"))}
+    made = [steps(found), profile(found), others(found)]
+    return [table for table in made if table.count("\n") > 1] + bound(found)
+
+
+def steps(found: dict[str, dict]) -> str:
+    """Return views per second and ratios of a training step."""
+    lines = ["| a step of | batch, threads | views/s | × plain (quartiles) | page faults a step |"]
+    lines += ["| --- | --- | --- | --- | --- |"]
+    for name in STEPS:
+        if name not in found:
+            continue
+        result = found[name]
+        where = f"{result['batch']} images, {result['machine']['threads']}"
+        for kind, title in KINDS.items():
+            if kind in result["views_per_second"]:
+                ratio = result["ratio"].get(kind)
+                told = f"{ratio['median']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})" if ratio else "1"
+                views, faults = result["views_per_second"][kind], result["page_faults_a_step"][kind]
+                lines.append(f"| {title} | {where} | {views:,.0f} | {told} | {faults:,.0f} |")
+    return "\n".join(lines)
+
+
+def profile(found: dict[str, dict]) -> str:
+    """Return on what a step of the default spends its time, before and after."""
+    lines = ["| share of a step | plain | ours |", "| --- | --- | --- |"]
+    if STEPS[0] in found:
+        before, after = (found[STEPS[0]]["profile"][kind] for kind in ("plain", "ours"))
+        names = sorted({*before, *after}, key=lambda name: -before.get(name, 0))
+        lines += [f"| {name} | {_share(before.get(name))} | {_share(after.get(name))} |" for name in names]
+    return "\n".join(lines)
+
+
+def bound(found: dict[str, dict]) -> list[str]:
+    """Return how fast a step could be at most where the multiplications were all there is."""
+    if STEPS[0] not in found:
+        return []
+    result = found[STEPS[0]]
+    limit = result["bound"]
+    plain = result["seconds"]["plain"][result["compared_by"]]["median"]
+    rate, needed = limit["flops_per_second_of_a_product"] / 1e9, limit["seconds_a_step"]
+    return [
+        f"A large product of matrices runs at {rate:.0f} GFLOP/s here; at that rate the "
+        f"multiplications of a\nstep of {result['views']} views take {1e3 * needed:.0f} ms of the "
+        f"{1e3 * plain:.0f} of the plain loop. So with the same arithmetic\nnothing on this machine can be "
+        f"more than {plain / needed:.1f} × the plain loop, if all else took no time at all."
+    ]
+
+
+def others(found: dict[str, dict]) -> str:
+    """Return the other rows: what is measured, the figure, what it is to be."""
+    lines = ["| what | measured | target |", "| --- | --- | --- |"]
+    if result := found.get("augment-cpu-1"):
+        row = next(r for r in result["rows"] if r["set"] == "natural" and r["image"] == 32)
+        rate = f"{row['views_per_processor_second']:,.0f} views/s a core"
+        lines.append(f"| augmentation, CPU, 32 px, `natural` | {rate} | 100,000 on two |")
+        if step := found.get(STEPS[0]):
+            lines.append(f"| its share of a step | {step['profile']['ours']['views']:.1%} | < 5 % |")
+    if result := found.get("embed-cpu-1"):
+        for row in result["arrays"]:
+            share = row["share_of_forward"]["median"]
+            told = f"{share:.1%} of the forward pass alone, {row['images_per_second']:,.0f} images/s"
+            lines.append(f"| `embed`, 32 px, {row['backbone']} | {told} | ≥ 90 % |")
+        photos = result["photos"]
+        told = f"decoding alone is {photos['share_of_decoding']['median']:.1%} of opening them"
+        lines.append(f"| {photos['n']:,} JPEGs at {photos['size']} px | {told} | bounded by decoding |")
+    if result := found.get("loss-cpu"):
+        memory = result["memory"]
+        told = f"{memory['peak_bytes'] / 1e6:,.0f} MB"
+        lines.append(f"| memory of the loss, {memory['rows']:,} views, 2-D | {told} | < 1 GB |")
+    if result := found.get("growth-1"):
+        told = f"{result['seconds_ratio']:.1f} × the time an epoch, {result['memory_more_mb']:.0f} MB more"
+        lines.append(f"| {result['images_ratio']:.0f} × the images | {told} | 10 ×, constant memory |")
+    if result := found.get("tsimcne-cpu-1"):
+        ratio, same = (result["ratio"][name]["median"] for name in ("ours", "ours, float32"))
+        told = f"{ratio:.2f} × as fast, {same:.2f} × in float32"
+        lines.append(f"| an epoch of ResNet-18 against tsimcne 0.3.12, CPU | {told} | (8 × on a GPU) |")
+    if result := found.get("tiny-imagenet-cpu"):
+        told = f"{len(result['stages'])} stages, {result['classes']} classes, {result['image_size']} px: runs"
+        lines.append(f"| the Tiny ImageNet chain, {result['backbone']} | {told} | runs |")
+    return "\n".join(lines)
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1%}"
+
+
+if __name__ == "__main__":
+    print("\n\n".join(tables()))
