@@ -2,6 +2,7 @@
 
 import type { App, Tool } from "./app.ts";
 import { el, iconButton, type IconName } from "./dom.ts";
+import { sentence } from "./panel.ts";
 
 export interface ToolActions {
   fit(): void;
@@ -34,7 +35,7 @@ export function layerSwitches(app: App): HTMLElement {
     box.checked = app.state[key] && missing === null;
     box.addEventListener("change", () => app.set(key, box.checked, "layers"));
     list.append(el(missing === null ? "label.check" : "label.check.off", { title: missing ?? title }, box, text));
-    if (missing) list.append(el("p.hint", {}, missing));
+    if (missing) list.append(el("p.hint", {}, sentence(missing)));
   };
   const { meta } = app;
   const render = () => {
