@@ -97,6 +97,9 @@ def test_the_licence_of_every_package_is_there() -> None:
     text = (STATIC / "licences.txt").read_text(encoding="utf-8")
     for package in ("regl-scatterplot 1.16.0", "regl 2.1.1", "pub-sub-es 3.0.0", "gl-matrix", "earcut"):
         assert package in text
+    for copied in ("kdbush", "simplify-js"):  # by regl-scatterplot, into its own source
+        assert f"\n{copied}, a copy inside regl-scatterplot" in text
+    assert text.count("Vladimir Agafonkin") == 2
 
 
 def a_map(seed: int) -> ImageMap:
