@@ -21,7 +21,7 @@ COLUMNS = {
     "filter": "hide a class",
     "lasso": "lasso",
     "hover": "hit test",
-}  # noqa: E501
+}
 
 
 def main() -> None:
