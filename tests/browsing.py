@@ -40,7 +40,7 @@ def need_esbuild() -> None:
     _need((WEB / "node_modules/esbuild").is_dir(), f"no esbuild; npm ci in {_short(WEB)}")
 
 
-def drive(out: Path, *, seconds: float = 900, **given: object) -> dict[str, dict]:
+def drive(out: Path, *, seconds: float = 1800, **given: object) -> dict[str, dict]:
     """Run scenarios of tests/browser in the browser; what came of each by name."""
     given |= {"browser": browser(), "out": os.environ.get("AUGMAP_SCREENSHOTS") or str(out)}
     run = subprocess.run(

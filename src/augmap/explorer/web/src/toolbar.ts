@@ -35,13 +35,14 @@ export function layerSwitches(app: App): HTMLElement {
     box.checked = app.state[key] && missing === null;
     box.addEventListener("change", () => app.set(key, box.checked, "layers"));
     list.append(el(missing === null ? "label.check" : "label.check.off", { title: missing ?? title }, box, text));
-    if (missing) list.append(el("p.hint", {}, sentence(missing)));
+    if (missing && missing !== later) list.append(el("p.hint", {}, sentence(missing)));
   };
   const { meta } = app;
   const render = () => {
     list.replaceChildren();
     one("regions", "Region names", "The largest regions with their most typical image", meta.regions ? null : (later ?? meta.reasons.regions ?? (!app.source.offline && meta.pending?.includes("regions") ? "Regions are being found …" : meta.density ? "No regions were found." : `No regions: ${flat}.`)));
     one("contours", "Contours", "Lines of equal density (C)", later ?? (meta.density ? null : `No contours: ${flat}.`));
+    if (later) list.append(el("p.hint", {}, later));
     one("pictures", "Pictures up close", "Points become pictures when fewer than about 600 are in view", meta.thumbs ? null : "This map has no thumbnails.");
   };
   app.on("layers", render);
