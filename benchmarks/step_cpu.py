@@ -69,7 +69,7 @@ def main() -> None:
     about = {name: worker.ask("warm up") for name, worker in named.items()}
     turns = Turns({name: lambda w=worker: w.ask(str(options.steps)) for name, worker in named.items()})
     turns.take(options.rounds)
-    profiles = {name: named[name].ask("profile") for name in ("plain", "ours")}
+    profiles = {name: named[name].ask("profile") for name in ("plain", "ours") if cpu}
     for worker in named.values():
         worker.end()
     views = 2 * options.batch

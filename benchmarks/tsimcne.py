@@ -22,10 +22,11 @@ from pathlib import Path
 from measuring import HERE, Turns, write
 
 THEIRS = """
-import json, runpy, sys, time
+import json, os, runpy, sys, tempfile, time
 n, batch, threads, shim, device, epochs = json.loads(sys.argv[1])
 if shim:
     declared = runpy.run_path(shim)  # what it declares lives as long as it does
+os.chdir(tempfile.mkdtemp())  # its logs
 import numpy, torch
 from PIL import Image
 torch.set_num_threads(threads)
