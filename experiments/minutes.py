@@ -18,6 +18,7 @@ from augmap.plots.colours import LIGHT, PALETTE
 from baselines import METHODS, RESULTS
 
 OURS, THEIRS, LABELLED = PALETTE[0], PALETTE[5], "#8a8a8a"
+APART = 2.5  # per cent between two names
 SHORTEST = 0.012  # minutes; PCA takes less
 
 
@@ -37,9 +38,12 @@ def draw(results: dict[str, dict[str, Any]]) -> Figure:
     figure = Figure(figsize=(9.4, 5.4), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for axes, n in zip(panels, (20_000, 60_000), strict=True):
-        for entry in results.values():
-            if entry["n"] == n and entry["dim"] == 2:
-                _point(axes, entry)
+        shown = [e for e in results.values() if e["n"] == n and e["dim"] == 2]
+        height = 0.0
+        for entry in sorted(shown, key=_accuracy):
+            trained = entry["seconds"] > 300  # these stand in one column
+            height = max(_accuracy(entry), height + APART) if trained else height
+            _point(axes, entry, height if trained else _accuracy(entry))
         axes.set_xscale("log")
         axes.set_xlim(SHORTEST, 2500)
         axes.set_xticks([0.1, 1, 10], ["6 s", "1 min", "10 min"])
@@ -59,9 +63,14 @@ def draw(results: dict[str, dict[str, Any]]) -> Figure:
     return figure
 
 
-def _point(axes: Any, entry: dict[str, Any]) -> None:
+def _accuracy(entry: dict[str, Any]) -> float:
     scores = entry["measures"]["scores"]
-    accuracy = 100 * next(s["value"] for s in scores if s["metric"] == "knn" and s["space"] == "map")
+    return 100 * next(s["value"] for s in scores if s["metric"] == "knn" and s["space"] == "map")
+
+
+def _point(axes: Any, entry: dict[str, Any], height: float) -> None:
+    """Draw a point, and its name at this height."""
+    accuracy = _accuracy(entry)
     minutes = max(entry["seconds"] / 60, 1.3 * SHORTEST)
     colour = LABELLED if entry["method"] == "supervised" else OURS if entry["parametric"] else THEIRS
     axes.scatter(minutes, accuracy, s=46, color=colour, zorder=3, linewidth=0)
@@ -69,7 +78,7 @@ def _point(axes: Any, entry: dict[str, Any]) -> None:
     name = entry["title"].removesuffix(", all").removesuffix(", all, 20 min")
     axes.annotate(
         f"{name} {accuracy:.1f}",
-        (minutes, accuracy),
+        (minutes, height),
         (-7 if left else 7, 0),
         textcoords="offset points",
         ha="right" if left else "left",
