@@ -4,8 +4,8 @@
 
 Each number of images is a run of ``augmap.fit`` in a process of its own, over made-up images of 32 px in a
 file. Memory is the highest anonymous memory while it trains: what the process holds itself, without the
-mapped pixel store, which the system may drop at any time. (At the start a sample of at most 5,000 images is taken
-for mean and deviation of the channels: below that number memory grows with it.)
+mapped pixel store, which the system may drop at any time. (At the start a sample of at most 5,000 images is
+taken for mean and deviation of the channels: below that number memory grows with it.)
 """
 
 from __future__ import annotations
