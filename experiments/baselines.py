@@ -169,6 +169,7 @@ def evaluate(name: str, images: Path, work: Path) -> dict[str, Any]:
         "clock": "processor time of all threads over 2 cores",
         "method": m.info.get("method"),
         "parametric": m.weights is not None,
+        "quality": m.info.get("quality"),
         "history": m.info.get("history"),
         "settings": m.info.get("settings"),
         "versions": {"augmap": augmap.__version__, **(m.info.get("versions") or {})},

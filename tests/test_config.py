@@ -78,12 +78,14 @@ def stages(**changes) -> tuple[Stage, ...]:
         ({"loss": "cross_entropy", "dim": 3, "end_dim": 2}, "got edges='augmentation' and end_dim=2"),
         ({"min_dist": 0.2}, "min_dist=0.2 needs similarity='umap', got 'cauchy'"),
         ({"min_dist": -1, "similarity": "umap"}, "min_dist must not be negative, got -1.0"),
+        ({"whitening": 1.5, "edges": "layout"}, "whitening must lie in [0, 1], got 1.5"),
+        ({"whitening": 0.5}, "whitening needs edges='neighbors' or 'layout', got 'augmentation'"),
         ({"perplexity": 5}, "perplexity=5.0 needs affinity='perplexity', got 'even'"),
         ({"edges": "pixels", "affinity": "perplexity", "perplexity": 0.5}, "perplexity must be at least 1"),
         ({"edges": "pixels", "affinity": "fuzzy", "neighbors": 1}, "neighbors must be at least 2 with"),
         ({"train": "most"}, "train must be one of all, head, last; got 'most'"),
         ({"new_layer": "first"}, "new_layer must be one of none, last, head; got 'first'"),
-        ({"optimizer": "adam"}, "optimizer must be one of sgd, adamw; got 'adam'"),
+        ({"optimizer": "adam"}, "optimizer must be one of sgd, adamw, muon; got 'adam'"),
         ({"rate": "day"}, "rate must be one of step, epoch; got 'day'"),
         ({"norm": "group"}, "norm must be one of batch, layer, none; got 'group'"),
         ({"hidden": (5, 0)}, "hidden must hold positive whole numbers, got (5, 0)"),
@@ -210,6 +212,10 @@ def _agree(values):
     if values["edges"] != "pixels":
         values["affinity"] = "even"
     values["neighbors"] = max(values["neighbors"], 2)
+    if values["edges"] in ("augmentation", "pixels"):
+        values["whitening"] = None
+    elif values["whitening"] is not None:
+        values["whitening"] = min(values["whitening"], 1.0)
     values["perplexity"] += 1
     for name, needs, value in (
         ("negatives", "loss", "negative_sampling"),
@@ -217,6 +223,7 @@ def _agree(values):
         ("decoupled", "loss", "info_nce"),
         ("min_dist", "similarity", "umap"),
         ("perplexity", "affinity", "perplexity"),
+        ("vector_lr", "optimizer", "muon"),
     ):
         if values[needs] != value:
             del values[name]

@@ -69,11 +69,16 @@ def test_tiny_imagenet():
 
 def test_the_baselines_are_the_pretraining_of_quick_with_other_pairs():
     pretrain, layout = PRESETS["quick"].stages
+    adamw = {"optimizer": "adamw", "lr": 3e-3, "momentum": 0.9, "weight_decay": 0.05}
     same = ("optimizer", "lr", "lr_batch", "rate", "weight_decay", "momentum", "warmup_epochs", "batch_size")
     for name in ("simclr", "parametric-tsne", "parametric-umap", "supervised"):
         first, *rest = PRESETS[name].stages
-        assert [getattr(first, f) for f in same] == [getattr(pretrain, f) for f in same]
-        assert rest == ([layout] if name == "supervised" else [])
+        changed = {} if name == "simclr" else adamw
+        expected = [getattr(pretrain, f) for f in same]
+        assert [getattr(first, f) for f in same] == [
+            changed.get(f, x) for f, x in zip(same, expected, strict=True)
+        ]
+        assert rest == ([dataclasses.replace(layout, whitening=None)] if name == "supervised" else [])
     (simclr,) = make_config("simclr", epochs=(1,)).stages
     assert (simclr.dim, simclr.similarity, simclr.temperature, simclr.view_scale) == (
         128,
@@ -186,13 +191,16 @@ LAST = Stage(
 
 @pytest.mark.parametrize("edges", ["augmentation", "neighbors", "layout"])
 def test_to_continue_keeps_what_shaped_the_map(edges):
+    whitening = {} if edges == "augmentation" else {"whitening": 0.25}
     (stage,) = continued(
-        make_config("continue", epochs=(4,)), dataclasses.replace(LAST, edges=edges, end_temperature=0.25)
+        make_config("continue", epochs=(4,)),
+        dataclasses.replace(LAST, edges=edges, end_temperature=0.25, **whitening),
     ).stages
     assert (stage.train, stage.new_layer, stage.dim, stage.epochs) == ("all", "none", 3, 4)
     assert stage.lr < 1e-3
     if edges == "layout":  # laid out by Cauchy among neighbours
         kept = ("cauchy", 1, 1, "neighbors", 7)
+        assert stage.whitening == 0.25
     else:
         kept = ("student", 2, 0.25, edges, 7)
         assert (stage.decoupled, stage.norm_penalty, stage.norm_radius) == (True, 0.1, 3)

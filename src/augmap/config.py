@@ -22,7 +22,7 @@ Edges = Literal["augmentation", "neighbors", "layout", "pixels"]
 Affinity = Literal["even", "perplexity", "fuzzy"]
 Trained = Literal["all", "head", "last"]
 NewLayer = Literal["none", "last", "head"]
-Optimizer = Literal["sgd", "adamw"]
+Optimizer = Literal["sgd", "adamw", "muon"]
 Norm = Literal["batch", "layer"]
 Precision = Literal["auto", "float32", "bfloat16"]
 Rate = Literal["step", "epoch"]
@@ -120,6 +120,9 @@ class Stage:
     memberships of UMAP's fuzzy simplicial set."""
     perplexity: float = 30.0
     """Of the affinity ``perplexity``: effective number of neighbours."""
+    whitening: float | None = None
+    """How far h is whitened before neighbours are looked for in ``neighbors`` and ``layout``: its centred
+    principal components are divided by this power of their deviation. None takes h as it is, 0 centres it."""
     layout_passes: float = 120.0
     """How often each image is moved while ``layout`` lays the graph out."""
     view_scale: float | None = 1.0
@@ -145,12 +148,14 @@ class Stage:
     """Peak rate at ``lr_batch`` images; scales linearly with the batch."""
     lr_batch: int | None = 256
     """None: ``lr`` is used as it is."""
+    vector_lr: float = 3e-3
+    """Of ``muon``: peak rate of what is no matrix, biases and norms; scaled and scheduled as ``lr`` is."""
     rate: Rate = "step"
     """The rate changes every step, or only with the epoch (as in the paper)."""
     warmup_epochs: float = 0.0
     """Length of the linear warm-up, whose first step already learns; at most the stage."""
     momentum: float = 0.9
-    """Momentum of SGD, beta1 of AdamW."""
+    """Momentum of SGD and of Muon, beta1 of AdamW."""
     nesterov: bool = False
     weight_decay: float = 5e-4
     clip_norm: float | None = None
@@ -175,6 +180,7 @@ class Stage:
                 "neighbors",
                 "lr",
                 "lr_batch",
+                "vector_lr",
                 "norm_radius",
                 "clip_norm",
                 "batch_size",
@@ -214,6 +220,7 @@ class Stage:
             *(("negatives", "loss", "negative_sampling"), ("label_smoothing", "loss", "cross_entropy")),
             *(("decoupled", "loss", "info_nce"), ("min_dist", "similarity", "umap")),
             *(("perplexity", "affinity", "perplexity"), ("affinity", "edges", "pixels")),
+            ("vector_lr", "optimizer", "muon"),
         ):
             mine, other = getattr(self, name), getattr(self, needs)
             if mine != defaults[name] and other != value:
@@ -227,6 +234,11 @@ class Stage:
             )
         if self.loss == "negative_sampling" and self.edges == "layout":
             raise InputError(f"{where}edges='layout' has no negatives: use loss='info_nce'")
+        if self.whitening is not None:
+            if not 0 <= self.whitening <= 1:
+                raise InputError(f"{where}whitening must lie in [0, 1], got {self.whitening:g}")
+            if self.edges not in ("neighbors", "layout"):
+                raise InputError(f"{where}whitening needs edges='neighbors' or 'layout', got {self.edges!r}")
         if self.affinity == "fuzzy" and self.neighbors < 2:
             raise InputError(f"{where}neighbors must be at least 2 with affinity='fuzzy', got 1")
         if self.affinity == "perplexity" and self.perplexity < 1:

@@ -33,25 +33,27 @@ _PAPER_SETTINGS = {
 _READOUT = Stage(name="readout", epochs=50, new_layer="last", new_layer_std=1.0, train="last", **_PAPER)
 _FINETUNE = Stage(name="finetune", epochs=450, warmup_epochs=10, **{**_PAPER, "lr": 3e-5})
 _PRETRAIN = Stage(name="pretrain", epochs=1000, dim=128, warmup_epochs=10, **_PAPER)
-_QUICK: dict[str, Any] = {"optimizer": "adamw", "lr": 3e-3, "lr_batch": None}
+_ADAMW: dict[str, Any] = {"optimizer": "adamw", "lr": 3e-3, "lr_batch": None, "momentum": 0.9}
+_QUICK: dict[str, Any] = {"optimizer": "muon", "lr": 0.02, "lr_batch": None, "momentum": 0.95}
 _QUICK_PRETRAIN = Stage(
     name="pretrain",
-    share=0.78,
+    share=0.86,
     dim=128,
     similarity="cosine",
     temperature=0.2,
     view_scale=None,
-    weight_decay=0.05,
+    weight_decay=0.01,
     warmup_epochs=1,
     **_QUICK,
 )
 _QUICK_MAP = Stage(
     name="map",
-    share=0.22,
+    share=0.14,
     edges="layout",
+    whitening=0.5,
     train="head",
     new_layer="head",
-    hidden=(1024, 1024, 1024),
+    hidden=(512, 512, 512),
     norm="batch",
     on_sphere=True,
     end_temperature=0.05**2,
@@ -62,8 +64,8 @@ _QUICK_MAP = Stage(
 )
 _QUICK_SETTINGS = {"hidden": (512,), "norm": "batch", "augmentation": {"grey": 0.1}}
 _PARAMETRIC = Stage(
-    name="map", share=1.0, edges="pixels", weight_decay=0.05, warmup_epochs=1, **_QUICK
-)  # as the pretraining of quick, with other edges
+    name="map", share=1.0, edges="pixels", weight_decay=0.05, warmup_epochs=1, **_ADAMW
+)  # the network and the batch of quick, with other edges
 _COSINE: dict[str, Any] = {"similarity": "cosine", "temperature": 0.5}
 
 
@@ -169,8 +171,10 @@ PRESETS: dict[str, Preset] = {
                 label_smoothing=0.1,
                 similarity="cauchy",
                 temperature=1.0,
+                weight_decay=0.05,
+                **_ADAMW,
             ),
-            _QUICK_MAP,
+            dataclasses.replace(_QUICK_MAP, whitening=None),  # few strong directions are what a class leaves
         ),
         settings={**_QUICK_SETTINGS, "hidden": (), "norm": None},
     ),
@@ -179,7 +183,7 @@ PRESETS: dict[str, Preset] = {
 
 _KERNEL = (
     *("loss", "negatives", "label_smoothing", "similarity", "dof", "min_dist", "decoupled", "norm_penalty"),
-    *("norm_radius", "edges", "neighbors", "affinity", "perplexity"),
+    *("norm_radius", "edges", "neighbors", "whitening", "affinity", "perplexity"),
 )
 
 
@@ -196,7 +200,11 @@ def method_name(config: Config) -> str:
 def continued(config: Config, last: Stage) -> Config:
     """Return a configuration whose stages keep what shaped a map in its last stage: its layout stays."""
     if last.edges == "layout":  # whose places were found by Cauchy among neighbours; the head learned them
-        kept: dict[str, Any] = {"edges": "neighbors", "neighbors": last.neighbors}
+        kept: dict[str, Any] = {
+            "edges": "neighbors",
+            "neighbors": last.neighbors,
+            "whitening": last.whitening,
+        }
     else:
         kept = {name: getattr(last, name) for name in _KERNEL}
         kept["temperature"] = last.end_temperature or last.temperature

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
+import time
 import typing
 
+import numpy as np
 import pytest
 
 from augmap.baselines.ablations import Arm
@@ -162,3 +166,22 @@ def test_ablations_print_a_table(monkeypatch, capsys):
     assert (given["budget"], given["backbone"], given["device"], given["checkpoint_every"]) == (
         *("10m", "slim", "auto", 300.0),
     )
+
+
+def test_sigterm_in_a_layout_leaves_nothing_behind(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (3000, 8, 8, 1), np.uint8)
+    np.save(tmp_path / "pixels.npy", pixels)
+    output = tmp_path / "t.map"
+    command = [sys.executable, "-m", "augmap", "baseline", "tsne", str(tmp_path / "pixels.npy")]
+    command += ["-o", str(output), "--iterations", "1000000", "--cache", str(tmp_path / "cache")]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 120
+        while not output.exists():
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.terminate()
+        said = process.communicate(timeout=120)[1]
+    assert process.returncode == 130, said
+    assert said.splitlines()[-1] == "augmap: interrupted"
+    assert not output.exists()

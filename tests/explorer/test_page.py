@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +11,8 @@ import pytest
 from augmap.imagemap import ImageMap
 from augmap.items import Items
 from augmap.thumbs import make_thumbs
+from browsing import STATIC, WEB, Running, drive, need_browser, need_esbuild
 
-EXPLORER = Path(__file__).resolve().parents[2] / "src" / "augmap" / "explorer"
-WEB = EXPLORER / "web"
 N = 3000
 SCENARIOS = [
     "opens",
@@ -48,66 +43,21 @@ SCENARIOS = [
 ]
 
 
-def browser() -> str | None:
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if found := shutil.which(name):
-            return found
-    return None
-
-
-def why_not() -> str | None:
-    """Return what is missing to drive the page, or None."""
-    if browser() is None:
-        return "no browser; apt-get install chromium"
-    if shutil.which("node") is None:
-        return "no node; apt-get install nodejs npm"
-    if not (WEB / "node_modules" / "playwright-core").is_dir():
-        return f"no playwright-core; npm ci in {WEB.relative_to(EXPLORER.parents[2])}"
-    return None
-
-
-def required() -> bool:
-    return os.environ.get("AUGMAP_REQUIRE_BROWSER") == "1"
-
-
-def need_esbuild() -> None:
-    if shutil.which("node") is None or not (WEB / "node_modules" / "esbuild").is_dir():
-        assert not required(), f"no node or no esbuild: npm ci in {WEB}"
-        pytest.skip("no node or no esbuild; apt-get install nodejs npm, then npm ci in explorer/web")
-
-
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict]:
     """Run every scenario once; what came of each by name."""
-    missing = why_not()
-    if missing:
-        assert not required(), f"the page cannot be tested: {missing}"
-        pytest.skip(f"the page is not tested: {missing}")
+    need_browser()
     folder = tmp_path_factory.mktemp("page")
     first, second = folder / "first.map", folder / "second.map"
     a_map(seed=0).save(first)
     a_map(seed=1).save(second)
     review = first / "review.csv"
     review.write_text(a_review(), encoding="utf-8")
-    with Served(first) as url, Served(first, second) as pair:
-        given = {
-            "url": url,
-            "pair": pair,
-            "browser": browser(),
-            "review": str(review),
-            "static": str(EXPLORER / "static"),
-            "out": os.environ.get("AUGMAP_SCREENSHOTS") or str(folder / "shots"),
-        }
-        run = subprocess.run(
-            ["node", "tests/browser/run.mjs", json.dumps(given)],
-            cwd=WEB,
-            capture_output=True,
-            text=True,
-            timeout=900,
-        )
-    lines = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
-    assert lines, run.stderr
-    return {line["name"]: line for line in lines}
+    with (
+        Running("explore", first, "--port", 0) as url,
+        Running("explore", first, second, "--port", 0) as pair,
+    ):
+        return drive(folder / "shots", url=url, pair=pair, review=review, static=STATIC)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
@@ -132,46 +82,24 @@ def test_the_bundle_is_what_its_source_says(tmp_path: Path) -> None:
         ["node", "build.mjs", str(tmp_path)], cwd=WEB, check=True, capture_output=True, timeout=120
     )
     for name in ("app.js", "app.css", "index.html", "licences.txt"):
-        built, committed = (tmp_path / name).read_bytes(), (EXPLORER / "static" / name).read_bytes()
+        built, committed = (tmp_path / name).read_bytes(), (STATIC / name).read_bytes()
         assert built == committed, f"static/{name} is not what its source says: npm run build"
 
 
 def test_no_inline_script_or_style() -> None:
-    page = (EXPLORER / "static" / "index.html").read_text(encoding="utf-8")
+    page = (STATIC / "index.html").read_text(encoding="utf-8")
     assert "style=" not in page
     assert "<style" not in page
     assert page.count("<script") == page.count("<script src=") == 1
 
 
 def test_the_licence_of_every_package_is_there() -> None:
-    text = (EXPLORER / "static" / "licences.txt").read_text(encoding="utf-8")
+    text = (STATIC / "licences.txt").read_text(encoding="utf-8")
     for package in ("regl-scatterplot 1.16.0", "regl 2.1.1", "pub-sub-es 3.0.0", "gl-matrix", "earcut"):
         assert package in text
-
-
-class Served:
-    """``augmap explore`` in a process of its own; its start address."""
-
-    def __init__(self, *maps: Path) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "augmap", "explore", *map(str, maps), "--no-open", "--port", "0"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-
-    def __enter__(self) -> str:
-        assert self.process.stdout is not None
-        lines = []
-        for line in self.process.stdout:
-            lines.append(line)
-            if "http://" in line:
-                return line[line.index("http://") :].split()[0]
-        raise AssertionError("".join(lines))
-
-    def __exit__(self, *_: object) -> None:
-        self.process.terminate()
-        self.process.wait(timeout=20)
+    for copied in ("kdbush", "simplify-js"):  # by regl-scatterplot, into its own source
+        assert f"\n{copied}, a copy inside regl-scatterplot" in text
+    assert text.count("Vladimir Agafonkin") == 2
 
 
 def a_map(seed: int) -> ImageMap:

@@ -6,12 +6,12 @@ import base64
 import io
 import json
 import os
-import shutil
 import subprocess
 
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.datasets import load_sample_images
 
 from augmap import api
 from augmap.embedder import placer
@@ -19,9 +19,8 @@ from augmap.explorer.single import of_folder
 from augmap.export.onnx import to_onnx
 from augmap.images.decode import decode, pillow_limits
 from augmap.images.square import FILTERS, square
-from pictures import ROOT
+from browsing import WEB, browser, need_browser, need_esbuild
 
-WEB = ROOT / "src" / "augmap" / "explorer" / "web"
 LOSSLESS = 2e-3
 """Of the span. The pixels are equal; weights of half size move an image by up to 3e-4 of the span."""
 JPEG = 2e-2
@@ -29,35 +28,27 @@ JPEG = 2e-2
 differ by up to 6 of 255, positions by 4e-3 of the span on a map of 20,000 photographs."""
 
 
-def browser() -> str | None:
-    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-
-def need(what: object, how: str) -> None:
-    if not what:
-        assert os.environ.get("AUGMAP_REQUIRE_BROWSER") != "1", how
-        pytest.skip(how)
-
-
 @pytest.fixture(scope="module")
-def photos5(unpacked):
-    """Real photographs, JPEG of 128 x 128."""
-    found = sorted(unpacked("flowers5", limit=40).rglob("*.jpg"))
-    assert found
-    return found
+def pieces(tmp_path_factory):
+    """Real photographs, JPEG of 128 x 128: the pieces of the two that come with scikit-learn."""
+    folder = tmp_path_factory.mktemp("pieces")
+    for name, photo in zip(("china", "flower"), load_sample_images().images, strict=True):
+        for k, (top, left) in enumerate((t, left) for t in range(0, 299, 74) for left in range(0, 511, 128)):
+            piece = Image.fromarray(photo[top : top + 128, left : left + 128])
+            piece.save(folder / f"{name}-{k:02d}.jpg", quality=92)
+    return sorted(folder.glob("*.jpg"))
 
 
 def text(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
-def test_resizing_is_pillows_to_the_bit(photos5, tmp_path):
-    need(shutil.which("node"), "no node; apt-get install nodejs npm")
-    need((WEB / "node_modules/esbuild").is_dir(), "no esbuild; npm ci in src/augmap/explorer/web")
+def test_resizing_is_pillows_to_the_bit(pieces, tmp_path):
+    need_esbuild()
     noise = np.random.default_rng(0).integers(0, 2, (31, 57, 3), dtype=np.uint8) * 255  # overshoots both ways
     pictures = {"noise": Image.fromarray(noise), "tiny": Image.fromarray(noise[:5, :4])}
     for i in (0, 11, 23):
-        photo = Image.open(photos5[i]).convert("RGB")
+        photo = Image.open(pieces[i]).convert("RGB")
         pictures |= {f"photo {i}": photo, f"cut {i}": photo.crop((3, 5, 120, 98)).convert("L")}
     cases = []
     for name, picture in pictures.items():
@@ -107,19 +98,15 @@ def test_resizing_is_pillows_to_the_bit(photos5, tmp_path):
     assert f"# pass {len(cases) + 3}" in done.stdout
 
 
-def test_placed_as_python_places(photos5, tmp_path):
-    need(browser(), "no browser; apt-get install chromium")
-    need(
-        (WEB / "node_modules/playwright-core").is_dir(),
-        "no playwright-core; npm ci in src/augmap/explorer/web",
-    )
+def test_placed_as_python_places(pieces, tmp_path):
+    need_browser()
     m = api.fit(
-        [str(p) for p in photos5], output=tmp_path / "m.map", preset="paper", epochs=(1, 1, 1), batch_size=16,
+        [str(p) for p in pieces], output=tmp_path / "m.map", preset="paper", epochs=(1, 1, 1), batch_size=16,
         image_size=32, backbone="slim", device="cpu", precision="float32",
     )  # fmt: skip
     file = tmp_path / "page.html"
     file.write_bytes(of_folder(tmp_path / "m.map", encoder=to_onnx(m, half=True).data).data)
-    images = files(photos5, tmp_path)
+    images = files(pieces, tmp_path)
     given = {"file": str(file), "images": list(map(str, images)), "browser": browser(), "out": str(tmp_path)}
     done = subprocess.run(
         ["node", "tests/browser/file.mjs", json.dumps(given)],
@@ -153,10 +140,10 @@ def test_placed_as_python_places(photos5, tmp_path):
     assert max(apart) > 2 * JPEG
 
 
-def files(photos5, folder):
+def files(pieces, folder):
     """Photographs as they are, without loss, turned by EXIF, with alpha, grey, with a colour profile; and no image."""  # noqa: E501
-    made = [photos5[0], photos5[11], photos5[23]]
-    photo = Image.open(photos5[5]).convert("RGB")
+    made = [pieces[0], pieces[11], pieces[23]]
+    photo = Image.open(pieces[5]).convert("RGB")
     large = photo.resize((301, 203), Image.Resampling.BICUBIC)
     turned = Image.Exif()
     turned[0x0112] = 6

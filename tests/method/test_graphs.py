@@ -16,6 +16,7 @@ from augmap.method.project import project
 from augmap.method.sets import AUGMENTATIONS
 from augmap.method.source import Source
 from augmap.method.weights import build_encoder
+from augmap.method.whiten import whitened
 from augmap.neighbors import nearest
 
 PIXELS = stripes(60)[0]
@@ -55,6 +56,23 @@ def test_neighbours_in_the_features(train, shape):
     if train == "head":
         np.testing.assert_array_equal(graph.source.take(torch.arange(60)), features)
     assert said == ["graph of the 4 nearest neighbours of 60 images"]
+
+
+@pytest.mark.parametrize("edges", ["neighbors", "layout"])
+def test_neighbours_in_whitened_features(edges, monkeypatch):
+    seen = []
+    monkeypatch.setattr(graphing, "layout", lambda h, table, *_, **__: seen.append((h, table)) or h[:, :2])
+    graph = graphs()(stage(edges=edges, train="head", whitening=0.5), encoder(), None)
+    features = whitened(project(encoder(), PIXELS)[1], 0.5)
+    expected = nearest(features, 4, metric="cosine")[0]
+    plain = nearest(project(encoder(), PIXELS)[1], 4, metric="cosine")[0]
+    table = graph.neighbors if edges == "neighbors" else seen[0][1]
+    np.testing.assert_array_equal(table, expected)
+    assert (expected != plain).any()
+    if edges == "layout":
+        np.testing.assert_array_equal(seen[0][0], features)
+    assert graph.source.shape == (60, 16)  # what is learned from is h as it is
+    np.testing.assert_array_equal(graph.source.take(torch.arange(60)), project(encoder(), PIXELS)[1])
 
 
 def test_of_few_images_all_others_are_neighbours():

@@ -20,6 +20,7 @@ LAYOUT = Stage(
     name="map", steps=12, edges="layout", layout_passes=5, train="head", new_layer="head", hidden=(8,),
     norm="batch", on_sphere=True, end_temperature=0.1, optimizer="adamw", lr=1e-2, lr_batch=None,
 )  # fmt: skip
+MUON = {"optimizer": "muon", "lr": 0.02, "lr_batch": None, "momentum": 0.95, "learn_temperature": True}
 PIXELS = {"edges": "pixels", "optimizer": "adamw", "lr": 1e-2, "lr_batch": None}
 CONFIGS = {
     "parametric t-SNE": small_config(
@@ -41,6 +42,7 @@ CONFIGS = {
     "paper": three_stages(),
     "neighbours": with_neighbors(),
     "layout": small_config(Stage(name="pretrain", epochs=3, dim=16, learn_temperature=True), LAYOUT),
+    "Muon": small_config(Stage(name="pretrain", epochs=4, dim=16, similarity="cosine", **MUON)),
     "neighbours of all": small_config(
         Stage(name="pretrain", epochs=2), Stage(name="near", steps=12, edges="neighbors", neighbors=5)
     ),
@@ -78,6 +80,7 @@ def resume(name, folder, **settings):
 @pytest.mark.parametrize(
     ("name", "stage", "step", "stands"),
     [("paper", 0, 1, (0, 2)), ("paper", 0, 8, (0, 9)), ("paper", 1, 2, (1, 3)), ("paper", 2, 5, (2, 6)),
+     ("Muon", 0, 5, (0, 6)),
      ("neighbours", 0, 4, (0, 5)), ("neighbours", 1, 7, (1, 8)), ("layout", 0, 4, (0, 5)),
      ("layout", 1, 11, (1, 12)), ("neighbours of all", 1, 3, (1, 4)), ("parametric t-SNE", 0, 7, (0, 8)),
      ("parametric UMAP", 0, 7, (0, 8)), ("supervised", 0, 5, (0, 6)), ("supervised", 1, 4, (1, 5))],

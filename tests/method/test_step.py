@@ -103,6 +103,25 @@ def test_only_what_learns_is_in_the_optimiser_all_of_it_with_weight_decay():
     assert (adam.defaults["betas"], adam.defaults["weight_decay"]) == ((0.8, 0.999), 0.02)
 
 
+@pytest.mark.parametrize("low", [False, True])
+def test_muon_learns_all_weights_and_the_temperature(low):
+    e = encoder()
+    s = stage(
+        optimizer="muon", lr=0.02, vector_lr=0.004, momentum=0.8, weight_decay=0.1, learn_temperature=True
+    )
+    kernel = make_kernel(s)
+    optimizer = make_optimizer(set_trained(e, s, IMAGES), kernel, s, low=low)
+    matrices, vectors, temperature = optimizer.param_groups
+    assert all(p.ndim >= 2 for p in matrices["params"])
+    found = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    assert found == {id(p) for p in [*e.parameters(), *kernel.parameters()]}
+    assert [g["weight_decay"] for g in optimizer.param_groups] == [0.1, 0, 0]
+    assert [g["momentum"] for g in optimizer.param_groups] == [0.8] * 3
+    set_rate(optimizer, 0.01)
+    assert [g["lr"] for g in (matrices, vectors, temperature)] == pytest.approx([0.01, 0.002, 0.0001])
+    assert optimizer.dtype == (torch.bfloat16 if low else torch.float32)
+
+
 def test_a_learned_temperature_has_a_hundredth_of_the_rate_and_no_decay():
     e = encoder()
     kernel = make_kernel(stage(learn_temperature=True, temperature=0.5))

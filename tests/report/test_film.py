@@ -84,6 +84,8 @@ def test_words(watched):
     replay = read_replay(watched, disk.read_record(watched), N)
     assert film._words(replay, 0.0) == "direct, epoch 0 (two principal components)"
     assert film._words(replay, 1.9) == "direct, epoch 2"
+    replay.entries[2]["epoch"] = 9.088
+    assert film._words(replay, 1.9) == "direct, epoch 9"
 
 
 def test_many_labels_are_counted():

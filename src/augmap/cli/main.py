@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -65,6 +66,8 @@ def configure_process() -> None:
         # a file name may hold bytes that are no UTF-8, or a letter that the terminal lacks
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    # whoever asks for an end by SIGTERM gets what Ctrl-C gets: half-made things are put away
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     keep_buffers()
 
 

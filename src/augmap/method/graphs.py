@@ -28,6 +28,7 @@ from augmap.method.layout import layout
 from augmap.method.project import project, settle_statistics
 from augmap.method.seeds import generator
 from augmap.method.source import Source
+from augmap.method.whiten import whitened
 from augmap.neighbors import nearest
 
 SMALLEST_VIEW = 16
@@ -137,6 +138,8 @@ class Graphs:
         n = len(features)
         k = min(stage.neighbors, n - 1)
         self.say(f"graph of the {k} nearest neighbours of {n:,} images")
+        if stage.whitening is not None:
+            features = whitened(features, stage.whitening)
         found, _ = nearest(features, k, metric="cosine", progress=self.bar("neighbours"))
         table = torch.from_numpy(found)
         if stage.edges == "neighbors":

@@ -66,10 +66,10 @@ def step_seconds(
     if fabric.world_size > 1:
         synchronise(trial)
     network = set_trained(trial, stage, graph)
-    wrapped, stepper = fabric.setup(network, make_optimizer(network, kernel, stage))
+    low = (precision or config.precision) == "bfloat16"
+    wrapped, stepper = fabric.setup(network, make_optimizer(network, kernel, stage, low=low))
     n = len(graph.source)
     b = stage_batch(stage, config, n, fabric.world_size)
-    low = (precision or config.precision) == "bfloat16"
     random = generator(config.seed, "probe")
 
     def batches() -> Iterator[tuple[Tensor, torch.Generator]]:

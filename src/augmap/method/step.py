@@ -13,6 +13,7 @@ from augmap.errors import InputError
 from augmap.method.edges import Edges
 from augmap.method.encoder import Encoder
 from augmap.method.loss import gather_views, info_nce_views, norm_penalty
+from augmap.method.muon import Muon
 from augmap.method.processes import all_sum, rank, world_size
 from augmap.method.sampling import negative_sampling
 from augmap.method.similarity import LogSimilarity, make_similarity
@@ -75,12 +76,31 @@ def set_trained(encoder: Encoder, stage: Stage, graph: Edges) -> nn.Module:
     return encoder.head if len(graph.source.shape) == 2 else encoder  # features skip the backbone
 
 
-def make_optimizer(network: nn.Module, similarity: LogSimilarity, stage: Stage) -> torch.optim.Optimizer:
-    """Return a new optimiser; nothing is carried over from the stage before."""
+def make_optimizer(
+    network: nn.Module, similarity: LogSimilarity, stage: Stage, *, low: bool = False
+) -> torch.optim.Optimizer:
+    """Return a new optimiser; nothing is carried over from the stage before.
+
+    ``low`` says that the network computes in bfloat16, and so may Muon.
+    """
     weights = [p for p in network.parameters() if p.requires_grad]
+    temperature = list(similarity.parameters())
+    learned = {"params": temperature, "lr": stage.lr, "lr_scale": 0.01, "weight_decay": 0.0}
+    if stage.optimizer == "muon":
+        muon = Muon(
+            weights,
+            lr=stage.lr,
+            vector_lr=stage.vector_lr,
+            momentum=stage.momentum,
+            weight_decay=stage.weight_decay,
+            dtype=torch.bfloat16 if low else torch.float32,
+        )
+        if temperature:
+            muon.add_param_group(learned)
+        return muon
     groups: list[dict[str, Any]] = [{"params": weights, "lr": stage.lr, "lr_scale": 1.0}]
-    if temperature := list(similarity.parameters()):
-        groups.append({"params": temperature, "lr": stage.lr, "lr_scale": 0.01, "weight_decay": 0.0})
+    if temperature:
+        groups.append(learned)
     fused = all(p.is_cuda for p in weights)
     # on a CPU: the bits of one weight after the other, in three fifths of the time
     foreach = True if all(p.device.type == "cpu" for p in weights) else None

@@ -154,7 +154,7 @@ def _train_stage(run: Run, config: Config, graph: Edges, fabric: Fabric, watch: 
     if fabric.world_size > 1:
         synchronise(encoder)
     network = set_trained(encoder, stage, graph)
-    optimizer = make_optimizer(network, similarity, stage)
+    optimizer = make_optimizer(network, similarity, stage, low=config.precision == "bfloat16")
     if run.resumed is not None:
         checkpoint.restore(run.resumed.tensors, encoder, similarity, optimizer)
 

@@ -152,7 +152,7 @@ def _between(replay: Replay, moment: float) -> Float[np.ndarray, "n 2"]:
 def _words(replay: Replay, moment: float) -> str:
     entry: dict[str, Any] = replay.entries[min(round(moment), len(replay.entries) - 1)]
     epoch = entry["epoch"]
-    words = f"{entry['stage']}, epoch {epoch:g}" if isinstance(epoch, int | float) else str(entry["stage"])
+    words = f"{entry['stage']}, epoch {epoch:.0f}" if isinstance(epoch, int | float) else str(entry["stage"])
     return f"{words} (two principal components)" if entry["pca"] else words
 
 

@@ -57,6 +57,8 @@ async function licences(inputs) {
   // the bundles of onnxruntime-web and regl-scatterplot carry these inside
   for (const inside of ["onnxruntime-common", "@flekschas/utils", "camera-2d-simple", "dom-2d-camera", "earcut", "gl-matrix", "regl-line"]) roots.push(`node_modules/${inside}`);
   roots.sort();
+  // parts that regl-scatterplot has copied into its source; their texts stand beside this file
+  const copied = [["kdbush", "ISC"], ["simplify-js", "BSD-2-Clause"]];
   const parts = ["The script of this page contains these packages, under these licences.\n"];
   for (const root of roots) {
     const about = JSON.parse(await readFile(join(here, root, "package.json"), "utf8"));
@@ -70,6 +72,10 @@ async function licences(inputs) {
     if (about.name.startsWith("onnxruntime")) text ??= await readFile(join(here, "licences/onnxruntime.txt"), "utf8");
     text ??= `${about.license}, by ${author}. The package carries no licence file.\n`;
     parts.push(`${"-".repeat(72)}\n${about.name} ${about.version} (${about.license})\n\n${text.trim()}\n`);
+  }
+  for (const [name, licence] of copied) {
+    const text = await readFile(join(here, `licences/${name}.txt`), "utf8");
+    parts.push(`${"-".repeat(72)}\n${name}, a copy inside regl-scatterplot (${licence})\n\n${text.trim()}\n`);
   }
   return parts.join("\n");
 }

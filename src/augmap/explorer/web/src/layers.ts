@@ -51,7 +51,7 @@ export function contourLayer(app: App, ink: () => Ink): Layer {
   };
   return {
     paint(context, stage) {
-      if (!app.state.contours || stage.moving) return;
+      if (app.meta.live || !app.state.contours || stage.moving) return;
       if (!asked) void load(stage);
       if (!lines) return;
       const scale = stage.size.height / 2 / stage.view.d;

@@ -212,6 +212,7 @@ async function open(meta: Meta, source: Source, table: Table, notes: Notices, st
         shape: (event) => shapes.begin(event, other.stage),
       };
       await other.stage.start(stage.view);
+      if (!saved.view) stage.fit(); // both of them
       const { x, y } = other.table;
       const paint = () => void other.stage.draw({ x, y, codes: app.coding.codes, palette: app.coding.palette });
       paint();

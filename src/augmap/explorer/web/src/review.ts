@@ -131,7 +131,7 @@ export function reviewPanel(app: App, go: (row: number) => void, notes: Notices,
     const place = places[at];
     if (!place) return;
     place.item.decision = decision;
-    unsaved.set(place.item.line, place.item);
+    unsaved.set(place.item.line, { ...place.item }); // as it is now: it may be decided again while this is being saved
     clearTimeout(timer);
     timer = window.setTimeout(() => void send(), 400);
     if (decision && at + 1 < places.length && places[at + 1]!.queue === place.queue) step(1);
@@ -146,11 +146,13 @@ export function reviewPanel(app: App, go: (row: number) => void, notes: Notices,
       return;
     }
     saving = true;
+    let taken = false;
     const batch = [...unsaved.values()];
     try {
       await app.source.decide(batch.map(({ line, name, decision }) => ({ line, name, decision })));
       for (const item of batch) if (unsaved.get(item.line) === item) unsaved.delete(item.line);
       notes.banner("review", "");
+      taken = true;
     } catch (e) {
       const stale = e instanceof Refusal && e.status === 409;
       notes.banner("review", `Decisions are not saved: ${reasonOf(e)}.`, stale ? { label: "Load again", run: () => { unsaved.clear(); notes.banner("review", ""); void load(); } } : { label: "Try again", run: () => void send() });
@@ -159,6 +161,7 @@ export function reviewPanel(app: App, go: (row: number) => void, notes: Notices,
     const place = places[at];
     if (place && !strip.hidden) render(place);
     summary();
+    if (taken) void send(); // what was decided meanwhile
   };
 
   /** The decisions in the format of review.csv. */

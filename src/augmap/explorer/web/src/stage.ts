@@ -73,7 +73,7 @@ export class Stage {
   /** Make the drawing; the element must be in the page. */
   async start(view: View | null): Promise<void> {
     this.measure();
-    this.view = view ?? fitView(this.size, this.table.cells.extent());
+    this.view = view ?? fitView(this.size, this.whole());
     this.fitted = view === null;
     this.setOpacity();
     await this.renew();
@@ -159,7 +159,7 @@ export class Stage {
 
   fit(box?: Box): void {
     const whole = box === undefined;
-    this.fly(fitView(this.size, box ?? this.table.cells.extent()), () => (this.fitted = whole));
+    this.fly(fitView(this.size, box ?? this.whole()), () => (this.fitted = whole));
   }
 
   flyToRow(row: number): void {
@@ -219,6 +219,13 @@ export class Stage {
     context.drawImage(this.canvas, 0, 0, out.width, out.height);
     context.drawImage(this.overlay, 0, 0);
     return out;
+  }
+
+  /** The box around this map and those that look at the same place. */
+  private whole(): Box {
+    const all = [this, ...this.linked].map((s) => s.table.cells.extent());
+    const [low, high] = [(key: keyof Box) => Math.min(...all.map((b) => b[key])), (key: keyof Box) => Math.max(...all.map((b) => b[key]))];
+    return { u0: low("u0"), v0: low("v0"), u1: high("u1"), v1: high("v1") };
   }
 
   private paint(): void {

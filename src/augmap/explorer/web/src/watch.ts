@@ -2,7 +2,7 @@
 
 import type { App } from "./app.ts";
 import type { Frame, Status } from "./contract.ts";
-import { el, fill, icon, number, score } from "./dom.ts";
+import { el, fill, icon, number, plural, score } from "./dom.ts";
 import { duration, frameOf, fromBase64, paintLoss, type LossPoint } from "./frames.ts";
 import type { Notices } from "./notices.ts";
 import { reasonOf } from "./source.ts";
@@ -45,6 +45,7 @@ export function watch(app: App, stage: Stage, notes: Notices): HTMLElement {
   const on = <T>(name: string, take: (data: T) => void) => events.addEventListener(name, (e) => take(JSON.parse((e as MessageEvent<string>).data)));
   on<Status>("status", (s) => {
     state = s.state;
+    document.documentElement.dataset.step = `${s.stage_number}:${s.step}`;
     const share = s.steps ? ` · ${Math.floor((100 * s.step) / s.steps)} %` : "";
     const left = s.seconds_left === null ? "" : ` · ${duration(s.seconds_left)} left in this stage`;
     fill(head, el("strong", {}, state === "paused" ? "Paused" : state === "stopping" ? "Stopping" : s.stage[0]!.toUpperCase() + s.stage.slice(1)),
@@ -70,6 +71,7 @@ export function watch(app: App, stage: Stage, notes: Notices): HTMLElement {
   on<{ points: [number, number][]; stage_number: number }>("loss", ({ points, stage_number }) => {
     for (const [seconds, loss] of points) if (!losses.length || seconds > losses[losses.length - 1]!.seconds) losses.push({ seconds, loss, stage: stage_number });
     paintLoss(curve, losses, null);
+    curve.setAttribute("aria-label", `Loss over time, ${plural(losses.length, "value")}, the last ${score(losses[losses.length - 1]?.loss ?? NaN)}`);
   });
   on<{ state: string; reason: string | null; map: boolean }>("end", (end) => {
     ended = true;

@@ -1,24 +1,24 @@
-// Drives the page as a person would: node run.mjs '{"url": ..., "pair": ..., "images": ..., "out": ..., "only": [...]}'
-// Prints one line of JSON a scenario. Any page error, console error or request to another host is a failure.
+// Drives the page as a person would: node run.mjs '{"url": ..., "out": ..., "scenarios": "scenarios.mjs", "only": [...]}'
+// Prints one line of JSON a scenario, with what it found. Any page error, console error or request to another host is a failure.
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
-import { scenarios } from "./scenarios.mjs";
 
 const given = JSON.parse(process.argv[2]);
+const { scenarios } = await import(`./${given.scenarios ?? "scenarios.mjs"}`);
+const PATIENCE = 90_000; // ms for one step: seconds on a quiet core, and the cores are not always quiet
 const FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"];
-const launch = (flags = []) => chromium.launch({ executablePath: given.browser, headless: true, args: [...FLAGS, ...flags] });
+const launch = (flags = []) => chromium.launch({ executablePath: given.browser, headless: true, args: [...FLAGS, ...flags], timeout: PATIENCE });
 
 await mkdir(given.out, { recursive: true });
 const shared = await launch();
-// the start address carries the token and sets the cookie: one context for all, so that it is used once
 for (const [name, scenario] of Object.entries(scenarios)) {
   if (given.only?.length && !given.only.includes(name)) continue;
   const began = Date.now();
   const own = scenario.flags ? await launch(scenario.flags) : null;
   const context = await (own ?? shared).newContext({ viewport: scenario.viewport ?? { width: 1280, height: 800 }, colorScheme: "dark", acceptDownloads: true, reducedMotion: scenario.motion ? "no-preference" : "reduce", offline: scenario.offline ?? false });
   const page = await context.newPage();
-  page.setDefaultTimeout(given.timeout ?? 30_000);
+  page.setDefaultTimeout(scenario.patience ?? PATIENCE);
   const problems = [];
   const expected = scenario.expected ?? [];
   page.on("pageerror", (e) => problems.push(`page error: ${e.message}`));
@@ -30,8 +30,9 @@ for (const [name, scenario] of Object.entries(scenarios)) {
     if (!["data:", "blob:", "file:"].includes(url.protocol) && url.hostname !== "127.0.0.1") problems.push(`request to ${url.host}`);
   });
   let error = null;
+  let found = null;
   try {
-    await scenario.run({ page, context, given, open: (url, search) => open(page, url ?? given.url, search), shot: (s) => page.screenshot({ path: join(given.out, `${name}-${s}.png`) }) });
+    found = await scenario.run({ page, context, given, open: (url, search) => open(page, url ?? given.url, search), shot: (s) => page.screenshot({ path: join(given.out, `${name}-${s}.png`) }) });
     if (problems.length) error = problems.join("; ");
   } catch (e) {
     error = `${e.stack ?? e}`.slice(0, 2000) + (problems.length ? `\n${problems.join("; ")}` : "");
@@ -39,7 +40,7 @@ for (const [name, scenario] of Object.entries(scenarios)) {
   }
   await context.close();
   await own?.close();
-  console.log(JSON.stringify({ name, ok: error === null, error, seconds: (Date.now() - began) / 1000 }));
+  console.log(JSON.stringify({ name, ok: error === null, error, found: found ?? null, seconds: (Date.now() - began) / 1000 }));
 }
 await shared.close();
 

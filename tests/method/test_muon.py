@@ -1,0 +1,72 @@
+"""Muon: held against PyTorch's own for matrices, against AdamW for the rest."""
+
+import pytest
+import torch
+from torch import nn
+
+from augmap.method.muon import Muon, orthogonalised
+
+
+def weights(*shapes, seed=0):
+    random = torch.Generator().manual_seed(seed)
+    return [nn.Parameter(torch.randn(shape, generator=random)) for shape in shapes]
+
+
+def steps(optimizer, mine, rates, seed=1):
+    random = torch.Generator().manual_seed(seed)
+    for rate in rates:
+        for group in optimizer.param_groups:
+            group["lr"] = rate * group.get("lr_scale", 1.0)
+        for p in mine:
+            p.grad = torch.randn(p.shape, generator=random)
+        optimizer.step()
+    return [p.detach().clone() for p in mine]
+
+
+@pytest.mark.parametrize("shape", [(8, 30), (30, 8), (16, 16)])
+def test_matrices_move_as_with_pytorchs_muon(shape):
+    options = {"lr": 0.02, "momentum": 0.9, "weight_decay": 0.1}
+    (mine,), (theirs,) = weights(shape), weights(shape)
+    found = steps(Muon([mine], vector_lr=1.0, dtype=torch.bfloat16, **options), [mine], [0.02, 0.05, 0.01])
+    other = torch.optim.Muon([theirs], nesterov=True, adjust_lr_fn="original", **options)
+    expected = steps(other, [theirs], [0.02, 0.05, 0.01])
+    moved = (expected[0] - weights(shape)[0]).norm()
+    assert (found[0] - expected[0]).norm() < 0.05 * moved  # theirs rounds to bfloat16 in other places
+
+
+def test_a_convolution_is_a_matrix_of_its_filters():
+    (conv,), (flat,) = weights((6, 3, 3, 3)), weights((6, 27))
+    found = steps(Muon([conv], lr=0.1, vector_lr=1.0), [conv], [0.1, 0.1])
+    expected = steps(Muon([flat], lr=0.1, vector_lr=1.0), [flat], [0.1, 0.1])
+    torch.testing.assert_close(found[0].flatten(1), expected[0])
+
+
+def test_vectors_move_as_with_adamw_without_decay():
+    mine, theirs = weights((7,), ()), weights((7,), ())
+    optimizer = Muon(mine, lr=0.5, vector_lr=0.05, momentum=0.9, weight_decay=0.3)
+    assert [g["lr"] for g in optimizer.param_groups] == [0.05]
+    found = steps(optimizer, mine, [0.5, 0.25, 0.1])
+    expected = steps(torch.optim.AdamW(theirs, lr=1, weight_decay=0), theirs, [0.05, 0.025, 0.01])
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("shape", [(20, 50), (50, 20), (12, 12)])
+def test_singular_values_become_about_one_and_directions_stay(shape, dtype):
+    random = torch.Generator().manual_seed(0)
+    u, s, vt = torch.linalg.svd(torch.randn(shape, generator=random), full_matrices=False)
+    strengths = torch.linspace(1, 0.05, len(s))
+    found = orthogonalised((u * strengths @ vt).to(dtype)).float()
+    values = torch.linalg.svdvals(found)
+    assert values.min() > 0.6
+    assert values.max() < 1.3
+    along = torch.diagonal(u.T @ found @ vt.T)
+    torch.testing.assert_close(along.sort().values, values.sort().values, rtol=0.05, atol=0.02)
+
+
+def test_a_gradient_of_nothing_moves_nothing():
+    (weight,) = weights((4, 5))
+    before = weight.detach().clone()
+    weight.grad = torch.zeros(4, 5)
+    Muon([weight], lr=0.1, vector_lr=0.1).step()
+    assert torch.equal(weight, before)
