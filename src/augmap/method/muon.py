@@ -26,8 +26,8 @@ class Muon(torch.optim.Optimizer):
 
     where orth replaces all singular values by about 1 (five Newton-Schulz rounds). Gradients of a
     contrastive loss are of low rank: a few directions are learned, the others hardly. On 60,000 images and
-    in the same two and a half minutes, kNN accuracy in h is more than 4 points above AdamW's
-    (``experiments/search.py``).
+    in the same two and a half minutes, kNN accuracy in h was 57.9 % against AdamW's 54.2 %
+    (``experiments/results/search.json``).
 
     Parameters
     ----------
