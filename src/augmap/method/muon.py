@@ -60,19 +60,12 @@ class Muon(torch.optim.Optimizer):
         dtype: torch.dtype = torch.float32,
     ) -> None:
         weights = list(weights)
-        shared = {"momentum": momentum}
         groups: list[dict[str, Any]] = [
-            {"params": [p for p in weights if p.ndim >= 2], "lr": lr, "lr_scale": 1.0, **shared},
-            {
-                "params": [p for p in weights if p.ndim < 2],
-                "lr": vector_lr,
-                "lr_scale": vector_lr / lr,
-                **shared,
-            },
+            {"params": [p for p in weights if p.ndim >= 2], "matrices": True, "weight_decay": weight_decay},
+            {"params": [p for p in weights if p.ndim < 2], "lr": vector_lr, "lr_scale": vector_lr / lr},
         ]
-        groups[0] |= {"weight_decay": weight_decay, "matrices": True}
-        groups[1] |= {"weight_decay": 0.0, "matrices": False}
-        super().__init__([g for g in groups if g["params"]], {"lr": lr, "matrices": False, **shared})
+        shared = {"lr": lr, "lr_scale": 1.0, "momentum": momentum, "weight_decay": 0.0, "matrices": False}
+        super().__init__([g for g in groups if g["params"]], shared)
         self.dtype = dtype
 
     @torch.no_grad()
