@@ -362,7 +362,8 @@ class Runtime:
     checkpoint_every: float | None = 300.0
     """Seconds between checkpoints; None writes one only when asked to stop."""
     threads: int | None = None
-    """CPU threads; None keeps PyTorch's choice."""
+    """CPU threads; None takes as many as are fastest, where a precision or a length is measured as well (see
+    :mod:`augmap.method.threads`), and else PyTorch's number."""
 
     def __post_init__(self) -> None:
         check_types(self)

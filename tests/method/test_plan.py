@@ -59,6 +59,20 @@ def test_what_a_capped_stage_leaves_goes_to_the_others():
     assert plan.lay_out([first, *STAGES[1:]], 1, 0.1, 10.0).steps == int(96 * 2 / 3 / 0.1)
 
 
+def test_a_budget_in_which_no_image_comes_twice_is_told():
+    said = []
+    plan, _ = planner(say=said.append)
+    plan.lay_out(STAGES, 0, 1.0, 68.0)
+    assert said == []
+    plan.lay_out(STAGES, 0, 1.0, 69.0)  # 98 s, seven tenths of them: 68 steps
+    assert said == [
+        "warning: of 100 s 69 are left for the first stage, too few to see every image once: "
+        "the map will show little; give more time or fewer images"
+    ]
+    plan.lay_out([dataclasses.replace(STAGES[0], max_epochs=0.5), *STAGES[1:]], 0, 1.0, 69.0)
+    assert len(said) == 1  # as it was asked for
+
+
 def test_too_short_a_budget():
     plan, clock = planner(60.0, reserve=30.0)
     clock.now += 25

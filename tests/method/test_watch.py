@@ -158,3 +158,16 @@ def test_another_processes_wish_counts():
     assert not stop.wanted
     shared.set()
     assert stop.wanted
+
+
+def test_what_a_step_took_is_told_to_the_threads_without_the_checkpoint():
+    told = []
+
+    class Threads:
+        def after(self, *report):
+            told.append(report)
+
+    look, _, clock, _, _ = stage_watch(keep_every=1.0, threads=Threads())
+    look._keep = lambda done, losses: setattr(clock, "now", clock.now + 30.0)
+    walk(look, clock, range(20))
+    assert told == [(0.5, "pretrain", step) for step in range(1, 21)]

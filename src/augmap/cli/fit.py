@@ -72,7 +72,9 @@ def fit(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     devices: Annotated[int, typer.Option(min=1, help="Processes, one per device.")] = 1,
     nodes: Annotated[int, typer.Option(min=1, help="Machines, started with torchrun.")] = 1,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: PyTorch's]")] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads. [default: as many as are fastest]")
+    ] = None,
     checkpoint_every: Annotated[
         float, typer.Option(min=0.0, metavar="SECONDS", help="Between checkpoints.")
     ] = 300.0,

@@ -41,6 +41,8 @@ class Planner:
         Seconds for what follows training: projection, thumbnails, saving.
     graph_seconds : list of float
         Seconds for making the graph of each stage, which it needs before it begins.
+    say : callable
+        Told when the time is too short for a map that shows much.
     plans : list of dict
         One record for each decision, in plain JSON types; saved with the map.
     """
@@ -50,6 +52,7 @@ class Planner:
     clock: Clock = time.monotonic
     reserve: float = 0.0
     graph_seconds: list[float] = field(default_factory=list)
+    say: Callable[[str], None] = lambda line: None
     plans: list[dict] = field(default_factory=list)
 
     @property
@@ -92,6 +95,12 @@ class Planner:
                 f"and a step takes {step_seconds:.2g} s; give more time, smaller images or fewer of them"
             )
         steps = max(1, steps)
+        if first == 0 and steps < per_epoch and (stage.max_epochs is None or stage.max_epochs >= 1):
+            first_seconds = left * stage.share / shares
+            self.say(
+                f"warning: of {self.seconds:.0f} s {first_seconds:.0f} are left for the first stage, too few"
+                " to see every image once: the map will show little; give more time or fewer images"
+            )
         self.plans.append(
             {
                 "stage": stage.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -48,6 +49,7 @@ def step_seconds(
     fabric: Fabric,
     precision: str | None = None,
     seconds: float,
+    limit: float = math.inf,
     clock: Callable[[], float] = time.perf_counter,
 ) -> float:
     """Return the median seconds of a training step, views included; the encoder is not touched.
@@ -60,6 +62,8 @@ def step_seconds(
         ``float32`` or ``bfloat16`` in place of the configuration's.
     seconds : float
         About how long the measurement may take; at least three steps are timed.
+    limit : float
+        A step that takes longer ends the measurement and is what is returned.
     """
     trial = copy.deepcopy(encoder)
     kernel = make_kernel(stage).to(fabric.device)
@@ -90,8 +94,12 @@ def step_seconds(
         now = clock()
         times.append(now - last)
         last = now
+        over = times[-1] > limit
         enough = len(times) >= _STEPS[0] and (now - began > seconds or len(times) >= _STEPS[1])
-        if fabric.broadcast(enough):
+        over, enough = fabric.broadcast((over, enough))
+        if over:
+            return fabric.broadcast(times[-1])
+        if enough:
             break
     return fabric.broadcast(float(np.median(times[1:])))  # the first step allocates and compiles
 

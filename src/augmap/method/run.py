@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,17 @@ from augmap.method.checkpoint import Checkpoint, compare, machine
 from augmap.method.encoder import Encoder
 from augmap.method.graphs import Graphs
 from augmap.method.plan import PROBE_SECONDS, PROBE_SHARE, Planner
-from augmap.method.probe import faster_precision, finish_seconds, graph_seconds, projection_seconds
+from augmap.method.probe import (
+    faster_precision,
+    finish_seconds,
+    graph_seconds,
+    projection_seconds,
+    step_seconds,
+)
 from augmap.method.project import project, settle_statistics
 from augmap.method.schedule import stage_batch, stage_steps, steps_per_epoch
 from augmap.method.source import Source
+from augmap.method.threads import TRIAL_SECONDS, Threads, ladder
 from augmap.method.train import Run, train
 from augmap.method.watch import Listener, Stop, Stopped, Watch
 from augmap.method.weights import build_encoder, from_weights, to_weights
@@ -100,6 +108,7 @@ def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
     found = None
     if task.resume and task.folder:
         found = fabric.broadcast(checkpoint.load(task.folder) if fabric.is_global_zero else None)
+    threads = _threads(task, found, fabric, say)
     if found is not None:
         assert task.folder is not None
         compare(found, task.config, task.identity, fabric.world_size, where=task.folder, say=say)
@@ -115,8 +124,8 @@ def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
     images = Source(pixels, fabric.device)
     graphs = Graphs(pixels, images, task.augmentation, config, fabric, say, bar, task.classes)
     if config.precision == "auto":
-        config = config.replace(precision=_precision(encoder, config, graphs, fabric))
-    planner = _planner(task, config, found, encoder, fabric)
+        config = config.replace(precision=_precision(encoder, config, graphs, fabric, threads))
+    planner = _planner(task, config, found, encoder, fabric, say)
     log: list[dict[str, Any]] = list(found.info["log"]) if found else []
     resumed_steps = [*found.info["resumed_steps"], found.step] if found else []
     watch = Watch(
@@ -127,6 +136,7 @@ def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
         log=log,
         before=found.info["train_seconds"] if found else 0.0,
         control=task.audience.control if task.audience else None,
+        threads=threads,
         clock=task.clock,
     )
 
@@ -147,6 +157,7 @@ def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
             "train_seconds": watch.seconds,
             "seconds_since_start": task.clock() - (planner.started if planner else task.started),
             "resumed_steps": resumed_steps,
+            "thread_changes": threads.changes,
             "identity": dict(task.identity),
             "machine": machine(fabric.world_size),
         }
@@ -183,6 +194,7 @@ def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
             "views_per_second": _median_pace(log, stages[0].name),
             "plans": planner.plans if planner else [],
             "resumed_steps": resumed_steps,
+            "thread_changes": threads.changes,
             **machine(fabric.world_size),
         },
     )
@@ -260,18 +272,35 @@ def _fit_batches(config: Config, n: int, processes: int, say: Callable[[str], No
     return config.replace(batch_size=max(batch - batch % processes, processes), stages=tuple(stages))
 
 
-def _precision(encoder: Encoder, config: Config, graphs: Graphs, fabric: Fabric) -> str:
+def _threads(task: Task, found: Checkpoint | None, fabric: Fabric, say: Callable[[str], None]) -> Threads:
+    """Return the numbers of threads to choose from: one where all else is fixed, and so the bits."""
+    config, most = task.config, torch.get_num_threads()
+    fixed = config.precision != "auto" and not any(stage.share for stage in config.stages)
+    if fixed or task.runtime.threads or fabric.device.type != "cpu" or fabric.world_size > 1:
+        return Threads([most])
+    return Threads(ladder(most), changes=found.info.get("thread_changes", ()) if found else (), say=say)
+
+
+def _precision(encoder: Encoder, config: Config, graphs: Graphs, fabric: Fabric, threads: Threads) -> str:
     """Return what ``auto`` means here: what a probe of the first stage shows to be faster."""
     first = config.stages[0]
     graph = graphs.stand_in(first, encoder)
     if graph is None or fabric.device.type not in ("cpu", "cuda"):
         return "float32"
     seconds = PROBE_SECONDS if config.budget is None else min(PROBE_SECONDS, PROBE_SHARE * config.budget)
+    if threads.free:  # or a machine that is busy would take minutes for the rest
+        measure = partial(step_seconds, encoder, first, graph, config, fabric=fabric)
+        threads.settle(measure, min(seconds, TRIAL_SECONDS), first.name, 0)
     return faster_precision(encoder, first, graph, config, fabric, seconds=seconds / 2)
 
 
 def _planner(
-    task: Task, config: Config, found: Checkpoint | None, encoder: Encoder, fabric: Fabric
+    task: Task,
+    config: Config,
+    found: Checkpoint | None,
+    encoder: Encoder,
+    fabric: Fabric,
+    say: Callable[[str], None],
 ) -> Planner | None:
     """Return the planner of a budget; None where the stages say how long they are."""
     if not any(stage.share for stage in task.config.stages):
@@ -279,7 +308,7 @@ def _planner(
     if config.budget is None:
         raise InputError("stages with a share of the time need a budget; give one, or their epochs")
     spent = found.info["seconds_since_start"] if found else 0.0
-    planner = Planner(config.budget, task.started - spent, task.clock)
+    planner = Planner(config.budget, task.started - spent, task.clock, say=say)
     planner.plans += found.info["plans"] if found else []
     projection = projection_seconds(encoder, task.pixels, fabric.device)
     planner.reserve = finish_seconds(projection, task.pixels, settle=config.recompute_statistics)

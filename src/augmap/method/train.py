@@ -13,8 +13,10 @@ https://arxiv.org/abs/2210.09879
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from lightning_fabric import Fabric
@@ -46,6 +48,7 @@ from augmap.method.step import (
     share_temperature,
     stage_loss,
 )
+from augmap.method.threads import TRIAL_SECONDS
 from augmap.method.watch import Span, StageWatch, Watch
 
 MakeEdges = Callable[[Stage, Encoder, Mapping[str, Tensor] | None], Edges]
@@ -109,19 +112,19 @@ def train(
         n = len(graph.source)
         batch = stage_batch(stage, config, n, fabric.world_size)
         per_epoch = steps_per_epoch(n, batch, keep_short=config.keep_short_batch)
+        hurry_up(run, watch, len(run.stages) - number)
+        hurried = run.hurry if resumed is None else None
+        step = math.nan
+        if stage.share is not None or hurried is not None or watch.threads.free:
+            measure = partial(step_seconds, encoder, stage, graph, config, fabric=fabric)
+            step = watch.threads.settle(measure, _probe_seconds(planner, hurried), stage.name, run.step)
         deadline = None
         if planner is not None:
             if stage.share is not None:
-                seconds = step_seconds(
-                    encoder, stage, graph, config, fabric=fabric, seconds=planner.probe_seconds
-                )
-                stage = lay_out(planner, run.stages, number, seconds, per_epoch, fabric)
+                stage = lay_out(planner, run.stages, number, step, per_epoch, fabric)
             deadline = planner.deadline(run.stages, number, run.step)
-        hurry_up(run, watch, len(run.stages) - number)
-        if run.hurry is not None and resumed is None:
-            trial = PROBE_SHARE * run.hurry
-            seconds = step_seconds(encoder, stage, graph, config, fabric=fabric, seconds=trial)
-            stage = shortened(stage, run.hurry, seconds, per_epoch)
+        if hurried is not None:
+            stage = shortened(stage, hurried, step, per_epoch)
         assert stage.share is None, "a stage with a share needs a planner"
         run.stages[number], run.number = stage, number
         span = Span(
@@ -194,6 +197,13 @@ def _train_stage(run: Run, config: Config, graph: Edges, fabric: Fabric, watch: 
     if fabric.world_size > 1:
         unsynchronise(encoder)
     return look.done
+
+
+def _probe_seconds(planner: Planner | None, hurried: float | None) -> float:
+    """Return how long a measurement of the pace may take."""
+    if hurried is not None:
+        return PROBE_SHARE * hurried
+    return planner.probe_seconds if planner is not None else TRIAL_SECONDS
 
 
 def hurry_up(run: Run, watch: Watch, left: int) -> None:

@@ -18,6 +18,7 @@ from torch import Tensor
 from augmap.config import Stage
 from augmap.errors import TrainingError
 from augmap.method.control import Control
+from augmap.method.threads import Threads
 
 LOOK_EVERY = 10
 """Steps between looks at the loss, so that a GPU is not kept waiting for the host."""
@@ -120,6 +121,7 @@ class Watch:
     """Seconds of training before this process began."""
     control: Control | None = None
     """Wishes to hold, or to end a stage early; of a run in one process."""
+    threads: Threads = field(default_factory=lambda: Threads([torch.get_num_threads()]))
     clock: Callable[[], float] = time.monotonic
     _began: float = field(init=False)
     _kept: float = field(init=False)
@@ -198,6 +200,7 @@ class StageWatch:
         epoch_ended = last or math.floor(self.done / span.per_epoch) > math.floor(step / span.per_epoch)
         now = watch.clock()
         self._step, self._stepped = now - self._stepped, now
+        watch.threads.after(self._step, span.stage.name, self.done)
         late = span.deadline is not None and now + self._until_asked() > span.deadline
         control = watch.control
         late = late or (control is not None and control.finishing)
@@ -219,6 +222,7 @@ class StageWatch:
             raise Stopped
         if control is not None and held:
             self._hold(control)
+        self._stepped = watch.clock()  # what a checkpoint takes, or a pause, is not the step's
         return last or late
 
     def _hold(self, control: Control) -> None:
