@@ -13,7 +13,8 @@ import json
 import subprocess
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
+from measuring import HERE, write
+
 WEB = HERE.parent / "src" / "augmap" / "explorer" / "web"
 COLUMNS = {
     "first": "first points",
@@ -33,8 +34,7 @@ def main() -> None:
     command = ["node", "tests/browser/bench.mjs", options.points, options.browser]
     run = subprocess.run(command, cwd=WEB, check=True, stdout=subprocess.PIPE, text=True)
     found = json.loads(run.stdout)
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(found, indent=1) + "\n")
+    write(options.output, found)
     print(table(found))
 
 

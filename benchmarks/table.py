@@ -21,7 +21,7 @@ KINDS = {
 def tables(results: Path = RESULTS) -> list[str]:
     """Return the tables in Markdown, those whose results are there."""
     found = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(results.glob("*.json"))}
-    made = [steps(found), profile(found), others(found)]
+    made = [steps(found), profile(found), beside(found), others(found)]
     return [table for table in made if table.count("\n") > 1] + bound(found)
 
 
@@ -50,6 +50,19 @@ def profile(found: dict[str, dict]) -> str:
         before, after = (found[STEPS[0]]["profile"][kind] for kind in ("plain", "ours"))
         names = sorted({*before, *after}, key=lambda name: -before.get(name, 0))
         lines += [f"| {name} | {_share(before.get(name))} | {_share(after.get(name))} |" for name in names]
+    return "\n".join(lines)
+
+
+def beside(found: dict[str, dict]) -> str:
+    """Return the pace by number of threads, alone and beside another program."""
+    lines = ["| threads | alone | beside a program that keeps a core busy |", "| --- | --- | --- |"]
+    if "threads" in found:
+        pace = {(row["other"], row["kind"]): row for row in found["threads"]["rows"]}
+        for kind in dict.fromkeys(kind for _, kind in pace):
+            cells = [f"{pace[other, kind]['views_per_second']:,.0f} views/s" for other in ("none", "one")]
+            lines.append(f"| {kind} | {' | '.join(cells)} |")
+        later = pace["later", "chosen"]["views_per_second"]
+        lines.append(f"| chosen, the other one begins later | – | {later:,.0f} views/s |")
     return "\n".join(lines)
 
 

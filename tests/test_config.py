@@ -76,6 +76,8 @@ def stages(**changes) -> tuple[Stage, ...]:
         ({"loss": "cross_entropy", "label_smoothing": 1}, "label_smoothing must lie in [0, 1), got 1"),
         ({"loss": "cross_entropy", "edges": "pixels"}, "cross_entropy needs edges='augmentation' and no end"),
         ({"loss": "cross_entropy", "dim": 3, "end_dim": 2}, "got edges='augmentation' and end_dim=2"),
+        ({"nesterov": True, "optimizer": "adamw"}, "nesterov=True needs optimizer='sgd', got 'adamw'"),
+        ({"nesterov": True, "momentum": 0.0}, "nesterov needs a momentum above 0"),
         ({"min_dist": 0.2}, "min_dist=0.2 needs similarity='umap', got 'cauchy'"),
         ({"min_dist": -1, "similarity": "umap"}, "min_dist must not be negative, got -1.0"),
         ({"whitening": 1.5, "edges": "layout"}, "whitening must lie in [0, 1], got 1.5"),
@@ -198,6 +200,8 @@ def _configs(draw):
         values |= {"end_dim": None, "new_layer": "last", "warmup_epochs": 0.5}
         if values["similarity"] != "student":
             values["dof"] = 1.0
+        if values["momentum"] == 0:
+            values["nesterov"] = False
         _agree(values)
         made.append(Stage(**values))
     return Config(**{**fields(Config), "stages": made, "budget": 60})
@@ -224,6 +228,7 @@ def _agree(values):
         ("min_dist", "similarity", "umap"),
         ("perplexity", "affinity", "perplexity"),
         ("vector_lr", "optimizer", "muon"),
+        ("nesterov", "optimizer", "sgd"),
     ):
         if values[needs] != value:
             del values[name]

@@ -157,6 +157,7 @@ class Stage:
     momentum: float = 0.9
     """Momentum of SGD and of Muon, beta1 of AdamW."""
     nesterov: bool = False
+    """Of SGD; Muon always has it."""
     weight_decay: float = 5e-4
     clip_norm: float | None = None
     """Clip the norm of the gradient; None does not."""
@@ -203,6 +204,8 @@ class Stage:
             raise InputError(f"{where}end_dim must be at most dim={self.dim}, got {self.end_dim}")
         if not 0 <= self.momentum < 1:
             raise InputError(f"{where}momentum must lie in [0, 1), got {self.momentum}")
+        if self.nesterov and self.momentum == 0:
+            raise InputError(f"{where}nesterov needs a momentum above 0")
         if self.epochs is not None and self.warmup_epochs > self.epochs:
             raise InputError(
                 f"{where}warmup_epochs must lie in [0, epochs={self.epochs:g}], got {self.warmup_epochs:g}"
@@ -220,7 +223,7 @@ class Stage:
             *(("negatives", "loss", "negative_sampling"), ("label_smoothing", "loss", "cross_entropy")),
             *(("decoupled", "loss", "info_nce"), ("min_dist", "similarity", "umap")),
             *(("perplexity", "affinity", "perplexity"), ("affinity", "edges", "pixels")),
-            ("vector_lr", "optimizer", "muon"),
+            *(("vector_lr", "optimizer", "muon"), ("nesterov", "optimizer", "sgd")),
         ):
             mine, other = getattr(self, name), getattr(self, needs)
             if mine != defaults[name] and other != value:
