@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from augmap.config import Config, Stage
-from augmap.report.facts import facts_of
+from typing import get_args
+
+from augmap.config import Config, Optimizer, Stage
+from augmap.report.facts import OPTIMIZERS, facts_of
 from compared import a_map
 
 
@@ -13,7 +15,14 @@ def test_of_a_trained_map():
         stages=(
             Stage(name="pretrain", steps=100, stop=90, dim=128, similarity="cosine", temperature=0.2),
             Stage(
-                name="map", epochs=5, train="head", new_layer="head", edges="layout", batch_size=30, lr=0.003
+                name="map",
+                epochs=5,
+                train="head",
+                new_layer="head",
+                edges="layout",
+                batch_size=30,
+                lr=0.003,
+                optimizer="muon",
             ),
         ),
         batch_size=10,
@@ -24,7 +33,8 @@ def test_of_a_trained_map():
     f = facts_of(m, "0.1.0")
     assert f.stages == [
         "pretrain: cosine in 128-D, T = 0.2, SGD 0.03, 10 epochs",  # 90 steps of 10 of 90 images
-        "map: cauchy in 2-D, edges of the layout, new head, trains the head, SGD 0.003, batch 30, 4.5 epochs",
+        "map: cauchy in 2-D, edges of the layout, new head, trains the head, Muon 0.003, batch 30, "
+        "4.5 epochs",
     ]
     assert (f.epochs, f.seed, f.batch_size, f.backbone, f.preset) == (14.5, 3, 10, "slim", "custom")
     assert (f.views_per_second, f.seconds, f.n, f.dim, f.features, f.image_size) == (
@@ -53,3 +63,7 @@ def test_of_a_layout():
 def test_strange_information_is_not_believed():
     f = facts_of(a_map(preset=None, history=3, settings=["x"], versions="new", seconds="long", simclr=None))
     assert (f.seconds, f.settings, f.versions, f.views_per_second) == (None, {}, {}, None)
+
+
+def test_every_optimizer_has_its_name():
+    assert set(OPTIMIZERS) == set(get_args(Optimizer))

@@ -75,6 +75,7 @@ def facts_of(m: ImageMap, augmap: str | None = None) -> Facts:
 
 
 _VERSIONED = ("torch", "python", "processor", "threads")
+OPTIMIZERS = {"sgd": "SGD", "adamw": "AdamW", "muon": "Muon"}
 
 
 def _table(value: Any) -> dict[str, Any]:
@@ -97,7 +98,7 @@ def _asked(stage: Stage, config: Config, n: int) -> float | None:
 
 
 def _stage(stage: Stage, epochs: float | None) -> str:
-    """One stage in one line: ``pretrain: cosine in 128-D, T = 0.2, adamw 0.003, 31.5 epochs``."""
+    """One stage in one line: ``pretrain: cosine in 128-D, T = 0.2, AdamW 0.003, 31.5 epochs``."""
     parts = [f"{stage.similarity} in {stage.dim}-D"]
     if stage.temperature != 1:
         parts.append(f"T = {stage.temperature:g}")
@@ -107,7 +108,7 @@ def _stage(stage: Stage, epochs: float | None) -> str:
         parts.append("new last layer" if stage.new_layer == "last" else "new head")
     if stage.train != "all":
         parts.append(f"trains the {stage.train}{' layer' if stage.train == 'last' else ''}")
-    parts.append(f"{'SGD' if stage.optimizer == 'sgd' else 'AdamW'} {stage.lr:g}")
+    parts.append(f"{OPTIMIZERS[stage.optimizer]} {stage.lr:g}")
     if stage.batch_size is not None:
         parts.append(f"batch {stage.batch_size:,}")
     if epochs is not None:
