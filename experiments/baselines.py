@@ -62,6 +62,9 @@ METHODS: dict[str, Method] = {
     "parametric-umap": _baseline("parametric-umap", *_TEN, title="parametric UMAP"),
     "simclr": _baseline("simclr", *_TEN, title="SimCLR, 128-D"),
     "simclr+tsne": _baseline("simclr+tsne", title="SimCLR, then t-SNE", init="simclr"),
+    "simclr+whitened+tsne": _baseline(
+        "simclr+tsne", "--whitening", "0.5", title="SimCLR, half whitened, then t-SNE", init="simclr"
+    ),
     "simclr+umap": _baseline("simclr+umap", title="SimCLR, then UMAP", init="simclr"),
     "direct": Method(("fit", "--preset", "direct", *_SAME), "t-SimCNE, direct 2-D"),
     "cosine": Method(("fit", "--preset", "cosine", *_SAME), "t-SimCNE, cosine → Cauchy"),

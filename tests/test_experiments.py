@@ -87,12 +87,13 @@ def test_methods_say_what_they_start_from(script):
     methods = script["METHODS"]
     assert {name: m.init for name, m in methods.items() if m.init} == {
         "simclr+tsne": "simclr",
+        "simclr+whitened+tsne": "simclr",
         "simclr+umap": "simclr",
     }
     for name, m in methods.items():
         assert (m.limit is None) == name.endswith("-60k")
         if m.command[0] == "baseline":
-            assert m.command[-1] == name.removesuffix("-60k")
+            assert m.command[-1] == name.removesuffix("-60k").replace("+whitened", "")
 
 
 def test_results_in_the_tree_are_complete():

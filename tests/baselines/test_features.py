@@ -48,6 +48,20 @@ def test_umap_gets_the_features_and_its_settings(stripes, h, fake_umap):
     assert reduced.features.shape == (120, 8)  # those that were brought
 
 
+def test_features_can_be_whitened_before_the_layout(stripes, h, fake_umap):
+    made = features_umap(stripes, h, whitening=1.0)
+    np.testing.assert_allclose(np.cov(fake_umap["x"].T, bias=True), np.eye(8), atol=1e-4)
+    assert made.info["read"]["whitening"] == 1.0
+    np.testing.assert_array_equal(made.features, h)
+    features_umap(stripes, h, whitening=0.0)
+    np.testing.assert_allclose(
+        fake_umap["x"].std(0), np.sqrt(np.linalg.eigvalsh(np.cov(h.T, bias=True)))[::-1], rtol=1e-4
+    )
+    for wrong in (-0.1, 1.1, float("nan")):
+        with pytest.raises(InputError, match=r"whitening must lie in \[0, 1\], got"):
+            features_umap(stripes, h, whitening=wrong)
+
+
 @pytest.mark.parametrize("name", ["h.npy", "h.NPY", "h.npz"])
 def test_files(stripes, h, tmp_path, name):
     path = tmp_path / name

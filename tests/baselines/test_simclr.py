@@ -14,6 +14,7 @@ from augmap.cli.main import run
 from augmap.errors import InputError, Interrupted
 from augmap.imagemap import ImageMap
 from augmap.items import Items
+from augmap.method.whiten import whitened
 
 SMALL = {"epochs": (1,), "batch_size": 32, "backbone": "slim", "precision": "float32", "device": "cpu"}
 FAST = {"perplexity": 5, "iterations": 10, "jobs": 1}
@@ -74,6 +75,9 @@ def test_features_of_a_map_that_is_there(stripes, encoder, fits, fake_umap, tmp_
     assert made.labels[0] == stripes.labels["label"][0]
     simclr_layout(stripes, "umap", init=encoder, pca=2)
     assert fake_umap["x"].shape == (120, 2)
+    made = simclr_layout(stripes, "umap", init=encoder, whitening=0.5)
+    np.testing.assert_array_equal(fake_umap["x"], whitened(encoder.features.astype(np.float32), 0.5))
+    assert made.info["simclr"]["whitening"] == 0.5
 
 
 def test_maps_of_others_are_refused(stripes, encoder):

@@ -58,6 +58,7 @@ WISHES = {  # one value for each option that is not its default
     "std": ("0.25", [0.25]),
     "metric": ("cosine", "cosine"),
     "pca": ("50", 50),
+    "whitening": ("0.5", 0.5),
     "perplexity": ("12.5", 12.5),
     "exaggeration": ("4", 4.0),
     "iterations": ("1000", 1000),

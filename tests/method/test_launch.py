@@ -1,9 +1,11 @@
 """Where a run takes place, and what is refused before it begins."""
 
 import multiprocessing
+import re
 import sys
 
 import pytest
+import threadpoolctl
 import torch
 from runs import small_config, stripes, task
 
@@ -37,6 +39,21 @@ def test_threads_are_set_for_the_run_and_put_back(monkeypatch):
     launch(task(CONFIG, PIXELS, runtime=Runtime(device="cpu", threads=before + 2)))
     assert seen == [before + 2]
     assert torch.get_num_threads() == before
+
+
+def test_openmp_and_mkl_run_on_the_same_number(monkeypatch):
+    """A library that tells OpenMP another number leaves MKL at its own, until the next who sets PyTorch's."""
+    mkl = lambda: re.search(r"mkl_get_max_threads\(\) : (\d+)", torch.__config__.parallel_info())  # noqa: E731
+    if mkl() is None or not torch.backends.openmp.is_available():
+        pytest.skip("this PyTorch has no MKL or no OpenMP")
+    before, seen = torch.get_num_threads(), []
+    monkeypatch.setattr(launching, "run_task", lambda *a: seen.append(int(mkl()[1])))
+    with threadpoolctl.threadpool_limits(before + 2, "openmp"):
+        assert torch.get_num_threads() == before + 2
+        assert int(mkl()[1]) == before
+        launch(task(CONFIG, PIXELS, runtime=Runtime(device="cpu")))
+    torch.set_num_threads(before)
+    assert seen == [before + 2]
 
 
 @pytest.mark.parametrize(

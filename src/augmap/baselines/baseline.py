@@ -56,6 +56,7 @@ def baseline(
     std: Sequence[float] | None = None,
     metric: str | None = None,
     pca: int | None = None,
+    whitening: float | None = None,
     perplexity: float | None = None,
     exaggeration: float | None = None,
     iterations: int | None = None,
@@ -96,6 +97,8 @@ def baseline(
         Distance of features: euclidean, the default, or cosine.
     pca : int, optional
         Lay out this many principal components.
+    whitening : float, optional
+        In [0, 1]: how far features are whitened before they are laid out, which ``quick`` does by 0.5.
     perplexity, exaggeration, iterations, jobs
         See :func:`augmap.baselines.tsne.tsne_layout`.
     neighbors, min_dist
@@ -133,8 +136,9 @@ def baseline(
     read = {"feature_size": feature_size, "mean": mean, "std": std}
     tsne = {"perplexity": perplexity, "exaggeration": exaggeration, "iterations": iterations, "jobs": jobs}
     umap = {"neighbors": neighbors, "min_dist": min_dist}
-    rest = {"init": init, "features": features, "metric": metric, "pca": pca, "resume": resume or None}
-    refuse(name, {**train, **read, **tsne, **umap, **rest})
+    rest = {"init": init, "features": features, "metric": metric, "resume": resume or None}
+    before = {"pca": pca, "whitening": whitening}
+    refuse(name, {**train, **read, **tsne, **umap, **rest, **before})
     opening = {
         "image_size": image_size,
         "labels": labels,
@@ -174,7 +178,7 @@ def baseline(
             name,
             opened,
             settings,
-            pca=pca,
+            before=_given(before),
             metric=metric,
             features=features,
             read=_given({"size": feature_size, "mean": mean, "std": std, "device": device}),
@@ -209,7 +213,7 @@ def _laid_out(
     images: ImageSet,
     settings: dict[str, Any],
     *,
-    pca: int | None,
+    before: dict[str, Any],
     metric: str | None,
     features: Any,
     read: dict[str, Any],
@@ -228,20 +232,20 @@ def _laid_out(
     if name == "pca":
         return pca_map(images, **settings, **common)
     if name == "tsne":
-        return tsne(images, pca=pca, **settings, **common)
+        return tsne(images, **before, **settings, **common)
     if name == "umap":
-        return umap(images, pca=pca, say=say, **settings, **common)
+        return umap(images, say=say, **before, **settings, **common)
     if name.startswith("features+"):
         if features is None:
             raise InputError(f"{name} needs features: give --features (a .npy file or a model)")
         if metric is not None:
             settings = {**settings, "metric": metric}
         make = features_tsne if name == "features+tsne" else features_umap
-        return make(images, features, read=read, pca=pca, say=say, **settings, **common)
+        return make(images, features, read=read, say=say, **before, **settings, **common)
     from augmap.baselines.simclr import simclr_layout
 
     how = name.removeprefix("simclr+")
-    return simclr_layout(images, how, layout=settings, pca=pca, say=say, **simclr, **common)
+    return simclr_layout(images, how, layout=settings, say=say, **before, **simclr, **common)
 
 
 def _given(options: dict[str, Any]) -> dict[str, Any]:

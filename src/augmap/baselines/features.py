@@ -36,6 +36,7 @@ def features_tsne(
     *,
     read: dict[str, Any] | None = None,
     pca: int | None = None,
+    whitening: float | None = None,
     say: Say = lambda line: None,
     progress: Bars | None = None,
     **settings: Any,
@@ -48,13 +49,16 @@ def features_tsne(
         See :func:`read_features`, as for ``read``, its options.
     pca : int, optional
         Lay out this many principal components of the features.
+    whitening : float, optional
+        In [0, 1]: divide the principal directions of the features by this power of their deviation before.
     **settings
         See :func:`augmap.baselines.tsne.tsne_layout`.
     """
     h, what = read_features(source, images, say=say, progress=progress, **(read or {}))
-    x, how = reduced(h, pca, settings.get("seed", 0), progress)
+    x, _ = reduced(h, pca, settings.get("seed", 0), progress, whitening=whitening)
+    read = {**what, **_given(pca=pca, whitening=whitening)}
     layout = tsne_layout(x, progress=progress, **settings)
-    return to_map(images, layout, "t-SNE of features", h, read={**what, **({"pca": pca} if how else {})})
+    return to_map(images, layout, "t-SNE of features", h, read=read)
 
 
 def features_umap(
@@ -63,15 +67,21 @@ def features_umap(
     *,
     read: dict[str, Any] | None = None,
     pca: int | None = None,
+    whitening: float | None = None,
     say: Say = lambda line: None,
     progress: Bars | None = None,
     **settings: Any,
 ) -> ImageMap:
     """Return the UMAP of features; parameters as in :func:`features_tsne`."""
     h, what = read_features(source, images, say=say, progress=progress, **(read or {}))
-    x, how = reduced(h, pca, settings.get("seed", 0), progress)
+    x, _ = reduced(h, pca, settings.get("seed", 0), progress, whitening=whitening)
+    read = {**what, **_given(pca=pca, whitening=whitening)}
     layout = umap_layout(x, say=say, progress=progress, **settings)
-    return to_map(images, layout, "UMAP of features", h, read={**what, **({"pca": pca} if how else {})})
+    return to_map(images, layout, "UMAP of features", h, read=read)
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def read_features(

@@ -26,7 +26,7 @@ ABLATIONS = "ablations"
 
 _TRAINED = ("simclr", "parametric-tsne", "parametric-umap", "supervised", "simclr+tsne", "simclr+umap")
 _TSNE, _UMAP = (("tsne", "simclr+tsne", "features+tsne"), ("umap", "simclr+umap", "features+umap"))
-_FEATURES = ("features+tsne", "features+umap")
+_FEATURES, _SIMCLR = ("features+tsne", "features+umap"), ("simclr+tsne", "simclr+umap")
 _APPLIES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("resume", "budget", "epochs", "augment", "backbone", "batch_size"), _TRAINED),
     **dict.fromkeys(("precision", "threads", "checkpoint_every"), _TRAINED),
@@ -35,7 +35,8 @@ _APPLIES: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("neighbors", "min_dist"), _UMAP),
     "pca": _TSNE + _UMAP,
     **dict.fromkeys(("features", "feature_size", "mean", "std", "metric"), _FEATURES),
-    "init": ("simclr+tsne", "simclr+umap"),
+    "init": _SIMCLR,
+    "whitening": _SIMCLR + _FEATURES,
 }
 """Option -> the baselines that it means something for; what is not here means something for all."""
 _WITH_INIT = ("resume", "budget", "epochs", "augment", "backbone", "batch_size", "precision", "device")

@@ -40,6 +40,7 @@ def simclr_layout(
     epochs: Any = None,
     started: float | None = None,
     pca: int | None = None,
+    whitening: float | None = None,
     layout: dict[str, Any] | None = None,
     seed: int = 0,
     say: Say = lambda line: None,
@@ -61,6 +62,8 @@ def simclr_layout(
         Time for all; the layout's part, which grows with the images, is kept free.
     started : float, optional
         Reading of ``time.monotonic`` that the budget counts from.
+    pca, whitening
+        See :func:`augmap.baselines.features.features_tsne`.
     layout : dict, optional
         Settings of :func:`~augmap.baselines.tsne.tsne_layout` or :func:`~augmap.baselines.umap.umap_layout`.
     **training
@@ -97,7 +100,7 @@ def simclr_layout(
             **training,
         )
     assert encoder.features is not None
-    x, _ = reduced(encoder.features.astype("float32"), pca, seed, progress)
+    x, _ = reduced(encoder.features.astype("float32"), pca, seed, progress, whitening=whitening)
     say(f"{'t-SNE' if how == 'tsne' else 'UMAP'} of {x.shape[1]} features of {len(x):,} images")
     found = place(x, metric="cosine", seed=seed, progress=progress, **settings)
     return to_map(
@@ -108,7 +111,7 @@ def simclr_layout(
         simclr={
             "config": encoder.config.to_dict() if encoder.config else None,
             "seconds": encoder.info.get("seconds"),
-            **({"pca": pca} if pca else {}),
+            **{k: v for k, v in {"pca": pca, "whitening": whitening}.items() if v is not None},
         },
     )
 

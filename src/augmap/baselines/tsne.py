@@ -15,6 +15,7 @@ from augmap.errors import InputError
 from augmap.imagemap import ImageMap
 from augmap.images.fill import cpus
 from augmap.images.imageset import ImageSet
+from augmap.method.whiten import whitened
 
 Bars = Callable[[str], Callable[[int, int], None]]
 
@@ -129,9 +130,21 @@ def tsne_layout(
 
 
 def reduced(
-    pixels: np.ndarray, components: int | None, seed: int, progress: Bars | None
+    pixels: np.ndarray,
+    components: int | None,
+    seed: int,
+    progress: Bars | None,
+    *,
+    whitening: float | None = None,
 ) -> tuple[Float[np.ndarray, "n f"], str]:
-    """Return the rows to lay out: pixels, or their principal components with a word that says so."""
+    """Return the rows to lay out: pixels, or their principal components with a word that says so.
+
+    Features, which come in the place of pixels, can be whitened before (:mod:`augmap.method.whiten`).
+    """
+    if whitening is not None:
+        if not 0 <= whitening <= 1:
+            raise InputError(f"whitening must lie in [0, 1], got {whitening:g}")
+        pixels = whitened(pixels, whitening)
     if components is None:
         return (pixels if pixels.ndim == 2 else matrix(pixels)), ""
     bar = progress("principal components") if progress else None

@@ -86,6 +86,10 @@ def baseline(
     pca: Annotated[
         int | None, typer.Option(min=1, metavar="K", help="Lay out K principal components.")
     ] = None,
+    whitening: Annotated[
+        float | None,
+        typer.Option(metavar="P", help="Features: whiten them by a power from 0 to 1 before the layout."),
+    ] = None,
     perplexity: Annotated[float | None, typer.Option(help="t-SNE. [default: 30]")] = None,
     exaggeration: Annotated[
         float | None, typer.Option(help="t-SNE: attraction after the early phase. [default: 1]")
@@ -154,6 +158,7 @@ def baseline(
         "std": None if std is None else _numbers("std", std),
         "metric": metric,
         "pca": pca,
+        "whitening": whitening,
         "perplexity": perplexity,
         "exaggeration": exaggeration,
         "iterations": iterations,

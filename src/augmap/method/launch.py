@@ -119,8 +119,8 @@ def _check_spawnable(devices: int) -> None:
 @contextmanager
 def _threads(wanted: int | None) -> Iterator[None]:
     before = torch.get_num_threads()
-    if wanted:
-        torch.set_num_threads(wanted)
+    # also where nothing is wanted: another library may have told OpenMP a number that MKL does not know
+    torch.set_num_threads(wanted or before)
     try:
         yield
     finally:
