@@ -98,6 +98,23 @@ def test_all_threads_again_when_the_other_work_is_over():
     assert torch.get_num_threads() == 4
 
 
+def test_a_machine_that_becomes_slower_as_a_whole_goes_back_to_all_threads():
+    class Hot(Machine):
+        heat = 1.0
+
+        @property
+        def seconds(self):
+            return self.heat / torch.get_num_threads()
+
+    machine = Hot(2)
+    machine.settle()
+    machine.heat = 3.0  # two threads now take longer than one did
+    machine.run(LOOK)
+    assert torch.get_num_threads() == 1
+    machine.run(round(1.5 * WAITS[0] / 3.0))
+    assert torch.get_num_threads() == 2
+
+
 def test_more_threads_that_bring_nothing_are_left_again():
     class Flat(Machine):
         @property
