@@ -18,7 +18,7 @@ import sys
 import time
 from pathlib import Path
 
-from measuring import HERE, hardware, peak, reset_peak
+from measuring import HERE, peak, reset_peak, write
 
 PAIRS = {"kmeans": "kmeans_ari,kmeans_ami", "hdbscan": "hdbscan_ari,hdbscan_ami"}
 """Metrics that are two readings of one piece of work."""
@@ -45,15 +45,14 @@ def main() -> None:
     from augmap.evaluate.measure import METRICS
 
     output = Path(options.output)
-    output.parent.mkdir(parents=True, exist_ok=True)
     known = json.loads(output.read_text("utf-8")) if output.is_file() and not options.again else {}
     results = known.get("metrics", {})
     names = options.metrics.split(",") if options.metrics else list(dict.fromkeys(map(group, METRICS)))
     for name in names:
         if "seconds" not in results.get(name, {}):
             results[name] = in_a_process(name, options)
-            record = {"map": about(options.map), "metrics": results, "machine": hardware(options.threads)}
-            output.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", "utf-8")
+            record = {"map": about(options.map), "metrics": results}
+            write(output, record, options.threads)
         print(line(name, results[name]), flush=True)
 
 
@@ -145,6 +144,19 @@ def features(folder: str) -> int | None:
 
     path = Path(folder) / "features.npy"
     return np.load(path, mmap_mode="r").shape[1] if path.is_file() else None
+
+
+def table(record: dict) -> str:
+    """Return the table of docs/metrics.md: minutes of the processor and memory of each metric."""
+    lines = ["| metric | in | processor time | memory |", "| --- | --- | --- | --- |"]
+    for name, result in record["metrics"].items():
+        if "failed" in result:
+            lines.append(f"| {name} | | {result['failed']} | |")
+            continue
+        seconds, memory = result["cpu_seconds"], result["peak_bytes"] / 1e6
+        took = f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.0f} s"
+        lines.append(f"| {name} | {', '.join(result['spaces'])} | {took} | {memory:,.0f} MB |")
+    return "\n".join(lines)
 
 
 def line(name: str, result: dict) -> str:

@@ -61,6 +61,9 @@ def test_the_tables_of_the_docs_are_those_of_the_results(monkeypatch):
     monkeypatch.setattr(sys, "path", [str(HERE / "benchmarks"), *sys.path])
     pace = json.loads((HERE / "benchmarks" / "results" / "explorer.json").read_text())
     page = runpy.run_path(str(HERE / "benchmarks" / "explorer.py"))["table"](pace)
-    for name, table in (("baselines.md", baselines), ("rld.md", density), ("explorer.md", page)):
+    cost = json.loads((HERE / "benchmarks" / "results" / "metrics.json").read_text())
+    costs = runpy.run_path(str(HERE / "benchmarks" / "metrics.py"))["table"](cost)
+    pages = {"baselines.md": baselines, "rld.md": density, "explorer.md": page, "metrics.md": costs}
+    for name, table in pages.items():
         page = (HERE / "docs" / name).read_text(encoding="utf-8")
         assert table in page, f"put this into docs/{name}:\n{table}"
