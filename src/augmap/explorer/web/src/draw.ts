@@ -93,6 +93,7 @@ export async function create(
   let height = size.height;
   let now = look;
   let queue: Promise<void> = Promise.resolve();
+  let looked: Promise<void> = Promise.resolve(); // until the last look is in place: the library draws one frame later
   let waiting: { points: Points; seconds: number } | null = null;
 
   const paint = async (points: Points, seconds: number) => {
@@ -109,7 +110,7 @@ export async function create(
       void plot.set({ pointColor: points.palette, pointColorActive: points.palette, pointColorHover: points.palette } as never);
     }
     if (!n) return void (await plot.clear());
-    if (!same) filtered = null;
+    if (!same) [filtered, selected] = [null, []];
     const travel = same && seconds > 0 ? { transition: true, transitionDuration: seconds * 1000 } : {};
     await plot.draw(rows, { spatialIndex, preventFilterReset: same, zDataType: "categorical", ...travel } as never);
   };
@@ -133,9 +134,12 @@ export async function create(
     filter(chosen) {
       if (!chosen && !filtered) return;
       filtered = chosen ? Array.from(chosen) : null;
-      if (filtered) void plot.filter(filtered, { preventEvent: true });
-      else void plot.unfilter({ preventEvent: true });
-      if (selected.length) plot.select(selected, { preventEvent: true });
+      // in the frame that a new look takes anyway: a second one would show the same
+      void looked.then(() => {
+        if (filtered) void plot.filter(filtered, { preventEvent: true });
+        else void plot.unfilter({ preventEvent: true });
+        if (selected.length) plot.select(selected, { preventEvent: true });
+      });
     },
     camera(view, sized) {
       if (sized.width !== width || sized.height !== height) {
@@ -149,7 +153,7 @@ export async function create(
     },
     look(next) {
       if (next.background !== now.background || next.opacity !== now.opacity || next.pointSize !== now.pointSize)
-        void plot.set({ backgroundColor: next.background, opacity: next.opacity, pointSize: next.pointSize } as never);
+        looked = plot.set({ backgroundColor: next.background, opacity: next.opacity, pointSize: next.pointSize } as never) as unknown as Promise<void>;
       now = next;
     },
     destroy() {
