@@ -75,8 +75,16 @@ export async function create(
     actionKeyMap: {},
   } as unknown as Parameters<typeof createScatterplot>[0]);
   plot.subscribe("drawing" as "draw", drawn);
+  let ended = false;
+  const end = () => {
+    if (ended) return;
+    ended = true;
+    plot.destroy();
+    renderer.destroy();
+  };
   const onLost = (e: Event) => {
     e.preventDefault();
+    end(); // the library would go on drawing into nothing, and throw; all is drawn anew when the context is back
     lost(false);
   };
   const onBack = () => lost(true);
@@ -115,19 +123,22 @@ export async function create(
     await plot.draw(rows, { spatialIndex, preventFilterReset: same, zDataType: "categorical", ...travel } as never);
   };
 
+  const gl = inner.getContext("webgl")!;
+  const gone = () => ended || gl.isContextLost();
   return {
-    gl: inner.getContext("webgl"),
+    gl,
     draw(points, seconds = 0) {
       waiting = { points, seconds };
       queue = queue.then(async () => {
         const next = waiting;
         waiting = null; // frames that came while drawing: the last one wins
-        if (next) await paint(next.points, next.seconds);
+        if (next && !gone()) await paint(next.points, next.seconds);
       });
       return queue;
     },
     select(chosen) {
       selected = Array.from(chosen);
+      if (gone()) return;
       if (!selected.length) plot.deselect({ preventEvent: true });
       else plot.select(selected, { preventEvent: true });
     },
@@ -136,12 +147,14 @@ export async function create(
       filtered = chosen ? Array.from(chosen) : null;
       // in the frame that a new look takes anyway: a second one would show the same
       void looked.then(() => {
+        if (gone()) return;
         if (filtered) void plot.filter(filtered, { preventEvent: true });
         else void plot.unfilter({ preventEvent: true });
         if (selected.length) plot.select(selected, { preventEvent: true });
       });
     },
     camera(view, sized) {
+      if (gone()) return;
       if (sized.width !== width || sized.height !== height) {
         width = sized.width;
         height = sized.height;
@@ -152,6 +165,7 @@ export async function create(
       plot.view(new Float32Array([s, 0, 0, 0, 0, s, 0, 0, 0, 0, 1, 0, -view.u * s, -view.v * s, 0, 1]) as never);
     },
     look(next) {
+      if (gone()) return;
       if (next.background !== now.background || next.opacity !== now.opacity || next.pointSize !== now.pointSize)
         looked = plot.set({ backgroundColor: next.background, opacity: next.opacity, pointSize: next.pointSize } as never) as unknown as Promise<void>;
       now = next;
@@ -159,8 +173,7 @@ export async function create(
     destroy() {
       inner.removeEventListener("webglcontextlost", onLost);
       inner.removeEventListener("webglcontextrestored", onBack);
-      plot.destroy();
-      renderer.destroy();
+      end();
     },
   };
 }
