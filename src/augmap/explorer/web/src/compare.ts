@@ -64,8 +64,11 @@ export async function compare(app: App, first: Stage, report: (p: "context lost"
   });
   slider.addEventListener("input", () => {
     if (wanted) return;
-    wanted = true; // one drawing at a time, the last place wins
-    requestAnimationFrame(() => void draw(0).then(() => (wanted = false)));
+    wanted = true; // one drawing a frame: of places that come faster the last one wins
+    requestAnimationFrame(() => {
+      wanted = false;
+      void draw(0);
+    });
   });
   return { table, stage, pane, strip };
 }

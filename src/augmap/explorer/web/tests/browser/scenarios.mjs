@@ -767,6 +767,17 @@ export const scenarios = {
       await page.locator("#colour-by").selectOption("");
       await page.waitForFunction(() => augmapPage.app.state.colour === null);
       assert.deepEqual(await morphed(), there, "another colour leaves the points where they are");
+      // a hand that moves while a drawing is under way: the last place counts
+      await page.evaluate(async () => {
+        const slider = document.querySelector("[aria-label='From the first map to the second']");
+        for (const value of [80, 60, 50]) {
+          slider.value = value;
+          slider.dispatchEvent(new Event("input"));
+          await new Promise(requestAnimationFrame);
+        }
+      });
+      const half = await page.evaluate(() => { const { table, linked } = augmapPage.stage; return Array.from({ length: 20 }, (_, i) => Math.fround((table.x[i] + linked[0].table.x[i]) / 2)); });
+      await page.waitForFunction((want) => want.every((x, i) => Math.abs(augmapPage.stage.points.x[i] - x) < 1e-6), half, { timeout: 10_000 });
       await page.getByRole("button", { name: "Side by side" }).click();
       await page.waitForFunction(() => !augmapPage.stage.guest);
     },
