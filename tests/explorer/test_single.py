@@ -149,7 +149,9 @@ def test_a_notebook_gets_a_frame_that_sees_nothing_of_it():
     assert shown.startswith('<iframe sandbox="allow-scripts allow-downloads"')
     assert shown.count("<") == 2  # the frame's own tags: the page in it is an attribute
     inside = html.unescape(re.search(r'srcdoc="(.*?)"', shown, flags=re.S).group(1))
-    assert json.loads(elements(inside.encode())["meta.json"])["n"] == 20
+    meta = json.loads(elements(inside.encode())["meta.json"])
+    assert meta["n"] == 20
+    assert meta["reasons"]["regions"] == "regions are found by augmap explore MAP"  # not: there are none
 
 
 def test_a_notebook_gets_a_picture_of_what_is_too_large():

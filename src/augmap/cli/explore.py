@@ -13,6 +13,8 @@ import typer
 from augmap.cli.words import count
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from augmap.explorer.placing import Place
     from augmap.explorer.serve import Site
     from augmap.explorer.server import Server
@@ -119,7 +121,13 @@ def wait(server: Server) -> None:
 
 
 def find_regions(m: ImageMap) -> dict[str, Any]:
-    """Divide a map into regions, as ``augmap review`` does."""
+    """Divide a map into regions, as ``augmap review`` does, while the server goes on answering."""
+    from augmap.explorer.aside import aside
+
+    return aside(_divide, m.positions, m.features, m.labels)
+
+
+def _divide(positions: np.ndarray, features: np.ndarray | None, labels: np.ndarray | None) -> dict[str, Any]:
     from augmap.review.clusters import find_clusters, to_json
 
-    return to_json(find_clusters(m.positions, features=m.features, labels=m.labels), m.n)
+    return to_json(find_clusters(positions, features=features, labels=labels), len(positions))

@@ -87,6 +87,7 @@ def of_map(m: ImageMap, *, title: str, limit: int = 5000) -> SingleFile:
         near = replace(near, features=table, distances=distances)
     reasons = {
         **_ABSENT,
+        "regions": "regions are found by augmap explore MAP",
         "review": "augmap review MAP writes the queues",
         "replay": "this map was not watched while it formed: augmap fit --watch",
     }

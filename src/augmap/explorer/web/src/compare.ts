@@ -37,35 +37,38 @@ export async function compare(app: App, first: Stage, report: (p: "context lost"
   const note = u && u.only_here + u.only_there ? `${plural(u.only_here, "image")} only in ${names[0]}, ${number(u.only_there)} only in ${names[1]}: not drawn in the other.` : "";
   const strip = el("section.strip-below.compare", { "aria-label": "Compare" }, el("div.tool-group", {}, side, morph), track, el("p.hint", {}, note));
 
-  const between = (t: number) => {
-    const { x, y } = lerp(app.table, table, t);
+  const between = () => {
+    const { x, y } = lerp(app.table, table, Number(slider.value) / 100);
     return { x, y, codes: app.coding.codes, palette: app.coding.palette };
+  };
+  /** Draw what the slider says. */
+  const draw = (seconds: number) => {
+    first.guest = Number(slider.value) > 0 ? between : null;
+    return first.draw(between(), seconds);
   };
   const mode = (one: boolean) => {
     side.setAttribute("aria-pressed", String(!one));
     morph.setAttribute("aria-pressed", String(one));
     pane.hidden = one;
     track.hidden = !one;
-    first.guest = one && Number(slider.value) > 0;
     if (!one && Number(slider.value) > 0) {
       slider.value = "0";
-      first.guest = false;
-      void first.draw(between(0), 0.8);
+      void draw(0.8);
     }
   };
   side.addEventListener("click", () => mode(false));
   morph.addEventListener("click", () => {
     mode(true);
-    const there = Number(slider.value) < 50;
-    slider.value = there ? "100" : "0";
-    first.guest = there;
-    void first.draw(between(there ? 1 : 0), 1.4).then(() => first.repaint());
+    slider.value = Number(slider.value) < 50 ? "100" : "0";
+    void draw(1.4).then(() => first.repaint());
   });
   slider.addEventListener("input", () => {
-    first.guest = Number(slider.value) > 0;
     if (wanted) return;
-    wanted = true; // one drawing at a time, the last place wins
-    requestAnimationFrame(() => void first.draw(between(Number(slider.value) / 100)).then(() => (wanted = false)));
+    wanted = true; // one drawing a frame: of places that come faster the last one wins
+    requestAnimationFrame(() => {
+      wanted = false;
+      void draw(0);
+    });
   });
   return { table, stage, pane, strip };
 }

@@ -75,8 +75,16 @@ export async function create(
     actionKeyMap: {},
   } as unknown as Parameters<typeof createScatterplot>[0]);
   plot.subscribe("drawing" as "draw", drawn);
+  let ended = false;
+  const end = () => {
+    if (ended) return;
+    ended = true;
+    plot.destroy();
+    renderer.destroy();
+  };
   const onLost = (e: Event) => {
     e.preventDefault();
+    end(); // the library would go on drawing into nothing, and throw; all is drawn anew when the context is back
     lost(false);
   };
   const onBack = () => lost(true);
@@ -93,6 +101,7 @@ export async function create(
   let height = size.height;
   let now = look;
   let queue: Promise<void> = Promise.resolve();
+  let looked: Promise<void> = Promise.resolve(); // until the last look is in place: the library draws one frame later
   let waiting: { points: Points; seconds: number } | null = null;
 
   const paint = async (points: Points, seconds: number) => {
@@ -109,35 +118,43 @@ export async function create(
       void plot.set({ pointColor: points.palette, pointColorActive: points.palette, pointColorHover: points.palette } as never);
     }
     if (!n) return void (await plot.clear());
-    if (!same) filtered = null;
+    if (!same) [filtered, selected] = [null, []];
     const travel = same && seconds > 0 ? { transition: true, transitionDuration: seconds * 1000 } : {};
     await plot.draw(rows, { spatialIndex, preventFilterReset: same, zDataType: "categorical", ...travel } as never);
   };
 
+  const gl = inner.getContext("webgl")!;
+  const gone = () => ended || gl.isContextLost();
   return {
-    gl: inner.getContext("webgl"),
+    gl,
     draw(points, seconds = 0) {
       waiting = { points, seconds };
       queue = queue.then(async () => {
         const next = waiting;
         waiting = null; // frames that came while drawing: the last one wins
-        if (next) await paint(next.points, next.seconds);
+        if (next && !gone()) await paint(next.points, next.seconds);
       });
       return queue;
     },
     select(chosen) {
       selected = Array.from(chosen);
+      if (gone()) return;
       if (!selected.length) plot.deselect({ preventEvent: true });
       else plot.select(selected, { preventEvent: true });
     },
     filter(chosen) {
       if (!chosen && !filtered) return;
       filtered = chosen ? Array.from(chosen) : null;
-      if (filtered) void plot.filter(filtered, { preventEvent: true });
-      else void plot.unfilter({ preventEvent: true });
-      if (selected.length) plot.select(selected, { preventEvent: true });
+      // in the frame that a new look takes anyway: a second one would show the same
+      void looked.then(() => {
+        if (gone()) return;
+        if (filtered) void plot.filter(filtered, { preventEvent: true });
+        else void plot.unfilter({ preventEvent: true });
+        if (selected.length) plot.select(selected, { preventEvent: true });
+      });
     },
     camera(view, sized) {
+      if (gone()) return;
       if (sized.width !== width || sized.height !== height) {
         width = sized.width;
         height = sized.height;
@@ -148,15 +165,15 @@ export async function create(
       plot.view(new Float32Array([s, 0, 0, 0, 0, s, 0, 0, 0, 0, 1, 0, -view.u * s, -view.v * s, 0, 1]) as never);
     },
     look(next) {
+      if (gone()) return;
       if (next.background !== now.background || next.opacity !== now.opacity || next.pointSize !== now.pointSize)
-        void plot.set({ backgroundColor: next.background, opacity: next.opacity, pointSize: next.pointSize } as never);
+        looked = plot.set({ backgroundColor: next.background, opacity: next.opacity, pointSize: next.pointSize } as never) as unknown as Promise<void>;
       now = next;
     },
     destroy() {
       inner.removeEventListener("webglcontextlost", onLost);
       inner.removeEventListener("webglcontextrestored", onBack);
-      plot.destroy();
-      renderer.destroy();
+      end();
     },
   };
 }

@@ -85,7 +85,7 @@ async function open(meta: Meta, source: Source, table: Table, notes: Notices, st
   const sides = () => root.classList.toggle("right-open", app.state.current >= 0 || app.state.selection.count > 0 || !placed.element.hidden);
   const placed = placing(app, stage, () => ink, go, notes.say, () => sides());
   stage.layers.push(placed.layer);
-  const redraw = () => void stage.draw({ x: table.x, y: table.y, codes: app.coding.codes, palette: app.coding.palette });
+  const redraw = () => void stage.draw(stage.guest?.() ?? { x: table.x, y: table.y, codes: app.coding.codes, palette: app.coding.palette });
   const review = reviewPanel(app, go, notes, () => undefined);
   const replay = replayer(app, stage, notes, () => undefined, () => {
     redraw();
@@ -103,7 +103,7 @@ async function open(meta: Meta, source: Source, table: Table, notes: Notices, st
     shape: (event) => shapes.begin(event, stage),
   };
 
-  const search = searchField(app, go);
+  const search = searchField(app, go, () => stage.element.focus({ preventScroll: true }));
   const address = saveAddress(app, stage);
   const setTheme = (next: Theme) => {
     themeChosen();
@@ -118,7 +118,7 @@ async function open(meta: Meta, source: Source, table: Table, notes: Notices, st
   const clear = () => {
     if (shapes.cancel()) return;
     card.leave();
-    replay.close();
+    if (replay.close()) return;
     if (app.state.current >= 0) app.show(-1);
     else if (placed.close()) return;
     else if (app.state.selection.count) app.select(new Mask(table.n));
@@ -167,7 +167,7 @@ async function open(meta: Meta, source: Source, table: Table, notes: Notices, st
       el("span.count-all", {}, `${plural(table.n, "image")}`),
       search.element,
       el("div.tools", {},
-        iconButton("link", "Copy a link to this view", () => void copyLink()),
+        top === self ? iconButton("link", "Copy a link to this view", () => void copyLink()) : null, // a frame in a notebook has no address
         iconButton("sun", "Dark or light", () => setTheme(app.state.theme === "dark" ? "light" : "dark"), "T"),
         iconButton("help", "Help", () => dialog.showModal(), "?")),
     ),
@@ -184,6 +184,7 @@ async function open(meta: Meta, source: Source, table: Table, notes: Notices, st
   app.on("colour", redraw);
   app.on("filter", () => {
     stage.filter(app.visible ? app.visible.rows() : null);
+    if (stage.guest) redraw();
     if (app.visible && app.state.selection.count) app.select(app.state.selection);
     stage.repaint();
   });

@@ -20,6 +20,7 @@ export function imagePanel(app: App, go: (row: number) => void, changed: () => v
 
   const render = async () => {
     const row = app.state.current;
+    const walking = element.querySelector(".strips")?.contains(document.activeElement);
     near = null;
     element.hidden = row < 0;
     changed();
@@ -37,17 +38,19 @@ export function imagePanel(app: App, go: (row: number) => void, changed: () => v
       if (app.state.current !== row) return; // another was chosen meanwhile
       near = { row, features: found.features.slice(0, STRIP), map: new Set(found.map) };
       fill(strips, ...strip(app, found, go));
+      if (walking) focusNeighbours();
     } catch (e) {
       fill(strips, el("p.hint", {}, `No neighbours: ${reasonOf(e)}.`));
     }
     changed();
   };
+  const focusNeighbours = () => element.querySelector<HTMLElement>(".strip button")?.focus();
   app.on("current", () => void render());
   app.on("table", () => void render());
   return {
     element,
     neighbours: () => (near && near.row === app.state.current ? near : null),
-    focusNeighbours: () => element.querySelector<HTMLElement>(".strip button")?.focus(),
+    focusNeighbours,
   };
 }
 

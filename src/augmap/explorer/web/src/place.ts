@@ -1,7 +1,7 @@
 // An image dropped or pasted anywhere lands on the map: with the cloud of its views, its ellipse and its neighbours.
 
 import type { App } from "./app.ts";
-import { toScreen } from "./camera.ts";
+import { fitView, toScreen } from "./camera.ts";
 import type { Meta, Placement } from "./contract.ts";
 import { el, fill, iconButton, number, plural, score } from "./dom.ts";
 import { ellipseOf } from "./ellipse.ts";
@@ -16,6 +16,13 @@ export interface Placed {
   name: string;
   place: Placement;
   picture: HTMLImageElement;
+}
+
+interface Work {
+  done: number;
+  total: number;
+  faults: string[];
+  stop: boolean;
 }
 
 export interface Placing {
@@ -33,7 +40,7 @@ export function placing(app: App, stage: Stage, ink: () => Ink, go: (row: number
   const all: Placed[] = [];
   let shown: Placed | null = null;
   let placer: Promise<Placer | null> | null = null;
-  let work: { done: number; total: number; faults: string[]; stop: boolean } | null = null;
+  let work: Work | null = null;
 
   const refusal = why(app.meta, app.source.offline);
   const render = () => {
@@ -42,15 +49,16 @@ export function placing(app: App, stage: Stage, ink: () => Ink, go: (row: number
     fill(
       element,
       el("div.section-head", {}, el("div.title", {}, el("h2", {}, all.length > 1 ? "New images" : "New image"), all.length > 1 ? el("span.count-live", {}, number(all.length)) : null), el("div.tools", {}, iconButton("close", "Take the new images off the map", () => close(true), "Esc"))),
-      work ? el("div.progress-line", {}, el("progress", { max: work.total, value: work.done, "aria-label": "Images placed" }), el("span", { role: "status" }, `${number(work.done)} of ${number(work.total)} placed`), el("button.link", { type: "button", onclick: () => work && (work.stop = true) }, "Stop")) : null,
+      work ? el("div.progress-line", {}, el("progress", { max: work.total, value: work.done, "aria-label": "Images placed" }), el("span", { role: "status" }, `${number(work.done)} of ${number(work.total)} files`), el("button.link", { type: "button", onclick: () => work && (work.stop = true) }, "Stop")) : null,
       all.length > 1 ? list() : null,
       ...(shown ? details(app, shown, go) : []),
     );
   };
   const list = () => {
+    const known = all.some((p) => outOfMap(p.place));
     const sorted = [...all].sort((a, b) => (b.place.out_of_map ?? 0) - (a.place.out_of_map ?? 0)).slice(0, 200);
-    return el("div", {}, el("p.hint", {}, "Least like this map first"), el("div.placed-list", {}, ...sorted.map((p) => {
-      const button = el("button.placed-item", { type: "button", title: `${p.name}: ${outOfMap(p.place)}`, "aria-pressed": String(p === shown), onclick: () => show(p, true) }, p.picture.cloneNode() as HTMLImageElement);
+    return el("div", {}, known ? el("p.hint", {}, "Least like this map first") : null, el("div.placed-list", {}, ...sorted.map((p) => {
+      const button = el("button.placed-item", { type: "button", title: [p.name, outOfMap(p.place)].filter(Boolean).join(": "), "aria-pressed": String(p === shown), onclick: () => show(p, true) }, p.picture.cloneNode() as HTMLImageElement);
       return button;
     })));
   };
@@ -59,15 +67,23 @@ export function placing(app: App, stage: Stage, ink: () => Ink, go: (row: number
     app.show(-1);
     render();
     opened();
-    const { u, v } = placed.place;
-    if (fly) stage.fly({ u, v, d: Math.min(stage.view.d, Math.max(stage.closeUp(u, v) * 1.6, placed.place.spread ? 2.6 * ellipseOf(placed.place.spread.cov).a : 0)) });
+    const { u, v, spread, views } = placed.place;
+    if (fly) {
+      // the image and its whole cloud, from no farther than that and no nearer than a few neighbours
+      const [mu, mv] = views.length ? middleOf(views) : [u, v];
+      const reach = spread ? 2 * ellipseOf(spread.cov).a : 0;
+      const whole = fitView(stage.size, { u0: Math.min(u, mu - reach), u1: Math.max(u, mu + reach), v0: Math.min(v, mv - reach), v1: Math.max(v, mv + reach) });
+      stage.fly({ ...whole, d: Math.max(whole.d, Math.min(stage.view.d, stage.closeUp(u, v) * 1.6)) });
+    }
     stage.repaint();
   };
   const close = (everything: boolean): boolean => {
-    const there = shown !== null || (everything && all.length > 0);
+    const there = shown !== null || work !== null || (everything && all.length > 0);
     shown = null;
-    if (work) work.stop = true;
-    if (everything) all.length = 0;
+    if (everything) {
+      all.length = pending.length = 0;
+      work = null; // what is on its way is not shown any more
+    }
     render();
     opened();
     stage.repaint();
@@ -75,8 +91,8 @@ export function placing(app: App, stage: Stage, ink: () => Ink, go: (row: number
   };
 
   const take = async (files: File[]) => {
-    if (!files.length) return;
     if (refusal) return say(refusal);
+    if (!files.length) return say("No images in this folder.");
     placer ??= app.source.placer(app.meta);
     let ready: Placer | null = null;
     try {
@@ -92,30 +108,34 @@ export function placing(app: App, stage: Stage, ink: () => Ink, go: (row: number
       return;
     }
     pending.push(...files);
-    work = { done: 0, total: files.length, faults: [], stop: false };
-    all.length = files.length > 1 ? 0 : all.length;
+    const mine: Work = { done: 0, total: files.length, faults: [], stop: false };
+    work = mine;
+    if (files.length > 1) {
+      all.length = 0;
+      shown = null;
+    }
     say(files.length === 1 ? `Placing ${files[0]!.name || "the image"} …` : `Placing ${plural(files.length, "file")} …`);
     render();
     opened();
-    while (pending.length && !work.stop) {
+    while (pending.length && !mine.stop) {
       const file = pending.shift()!;
+      let placed: Placed | null = null;
       try {
-        const placed = await placeOne(ready, file);
-        all.push(placed);
-        if (work.total === 1) show(placed, true);
+        placed = await placeOne(ready, file);
       } catch (e) {
-        work.faults.push(`${file.name || "the pasted image"}: ${reasonOf(e)}`);
-        if (e instanceof Refusal && e.status === 0) work.stop = true;
+        mine.faults.push(`${file.name || "the pasted image"}: ${reasonOf(e)}`);
+        if (e instanceof Refusal && e.status === 0) mine.stop = true;
       }
-      work.done++;
-      render();
+      if (work !== mine) return;
+      mine.done++;
+      if (placed) all.push(placed);
+      if (placed && mine.total === 1) show(placed, true);
+      else render();
       stage.repaint();
     }
     pending.length = 0;
-    const { faults, total, done } = work;
     work = null;
-    if (faults.length) say(faults.length === 1 ? `${faults[0]}.` : `${plural(faults.length, "file")} of ${number(total)} could not be placed, first ${faults[0]}.`);
-    else say(total === 1 ? `Placed: ${outOfMap(all[all.length - 1]!.place)}` : `${number(done)} images placed.`);
+    say(result(mine.done, mine.faults, mine.total === 1 ? all[all.length - 1] : undefined));
     render();
     opened();
   };
@@ -148,10 +168,18 @@ async function placeOne(placer: Placer, file: File): Promise<Placed> {
   return { name: file.name || "pasted image", place, picture };
 }
 
-/** What the out-of-map score says, in words. */
+/** What came of some files, in a sentence. */
+function result(done: number, faults: string[], only: Placed | undefined): string {
+  if (done === 1 && faults.length) return `${faults[0]}.`;
+  if (only) return `${sentence(["placed", outOfMap(only.place)].filter(Boolean).join(": "))}`;
+  const placed = `${plural(done - faults.length, "image")} placed`;
+  return faults.length > 1 ? `${placed}; ${number(faults.length)} files could not be, first ${faults[0]}.` : `${[placed, ...faults].join("; ")}.`;
+}
+
+/** What the out-of-map score says, in words; nothing where it is not known. */
 export function outOfMap(place: Placement): string {
   const s = place.out_of_map;
-  if (s === null || s === undefined) return "how new it is to this map is not known";
+  if (s === null || s === undefined) return "";
   const share = `${(s * 100).toFixed(s > 0.995 ? 1 : 0)} %`;
   if (s > 0.99) return `nothing on this map is like it (stranger than ${share} of the map's own images)`;
   if (s > 0.9) return `unusual for this map (stranger than ${share} of its images)`;
@@ -165,7 +193,7 @@ function details(app: App, shown: Placed, go: (row: number) => void): HTMLElemen
   const facts = el("dl.facts", {}, el("dt", {}, "name"), el("dd.path", { title: name }, name));
   const add = (key: string, value: string, title = "") => facts.append(el("dt", { title }, key), el("dd", {}, value));
   if (place.size) add("size", `${place.size[0]} × ${place.size[1]} px`);
-  add("out of map", sentence(outOfMap(place)));
+  if (outOfMap(place)) add("out of map", sentence(outOfMap(place)));
   if (place.distance !== null && place.distance !== undefined) add("distance", score(place.distance), "Cosine distance to the nearest image in feature space");
   if (place.spread) add("spread", score(place.spread.rms / app.meta.scale.factor), "Root mean square distance of its 32 augmented views from their mean, in map units");
   if (place.x !== undefined && place.y !== undefined) add("position", `${score(place.x)}, ${score(place.y)}`);
@@ -236,18 +264,15 @@ function cloud(context: CanvasRenderingContext2D, stage: Stage, placed: Placed, 
   }
   context.globalAlpha = 1;
   context.fillStyle = ink.accent;
-  let [mu, mv] = [0, 0];
   for (const [u, v] of place.views) {
     const [x, y] = toScreen(stage.view, stage.size, u, v);
-    mu += u / place.views.length;
-    mv += v / place.views.length;
     context.beginPath();
     context.arc(x, y, 2.2, 0, 2 * Math.PI);
     context.fill();
   }
   if (!place.spread || !place.views.length) return;
   const { a, b, angle } = ellipseOf(place.spread.cov);
-  const [cx, cy] = toScreen(stage.view, stage.size, mu, mv);
+  const [cx, cy] = toScreen(stage.view, stage.size, ...middleOf(place.views));
   context.beginPath();
   context.ellipse(cx, cy, Math.max(1, 2 * a * scale), Math.max(1, 2 * b * scale), -angle, 0, 2 * Math.PI);
   context.globalAlpha = 0.14;
@@ -255,6 +280,11 @@ function cloud(context: CanvasRenderingContext2D, stage: Stage, placed: Placed, 
   context.globalAlpha = 1;
   context.lineWidth = 1.5;
   context.stroke();
+}
+
+function middleOf(views: [number, number][]): [number, number] {
+  const mean = (k: 0 | 1) => views.reduce((total, view) => total + view[k], 0) / views.length;
+  return [mean(0), mean(1)];
 }
 
 /** Drag, drop and paste anywhere on the page. */

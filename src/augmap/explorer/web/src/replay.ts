@@ -3,6 +3,7 @@
 import type { App } from "./app.ts";
 import type { Replay } from "./contract.ts";
 import { el, fill, icon, iconButton, number, score } from "./dom.ts";
+import type { Points } from "./draw.ts";
 import { duration, frameOf, paintLoss, type LossPoint } from "./frames.ts";
 import type { Notices } from "./notices.ts";
 import { Refusal, reasonOf } from "./source.ts";
@@ -14,7 +15,7 @@ export interface Replayer {
   strip: HTMLElement;
   open(): Promise<void>;
   toggle(): void;
-  close(): void;
+  close(): boolean;
 }
 
 export function replayer(app: App, stage: Stage, notes: Notices, resized: () => void, restore: () => void): Replayer {
@@ -50,11 +51,19 @@ export function replayer(app: App, stage: Stage, notes: Notices, resized: () => 
     fill(text, el("div.live-head", {}, el("strong", {}, f.stage), el("span.count", {}, ` epoch ${number(Math.round(f.epoch))} · ${duration(f.seconds)}${f.loss === null ? "" : ` · loss ${score(f.loss)}`}`)),
       el("p.hint", {}, f.pca ? "Still in many dimensions: the first two principal components are shown." : `Frame ${number(at + 1)} of ${number(replay.frames.length)}, ${number(replay.n)} images.`));
     paintLoss(curve, losses, f.seconds);
-    const { x, y } = frameOf(frames.subarray(at * replay.n * 2, (at + 1) * replay.n * 2));
-    const codes = app.coding.codes;
-    const own = Uint16Array.from({ length: replay.n }, (_, i) => codes[rows ? rows[i]! : i]!);
-    stage.guest = true;
-    await stage.draw({ x, y, codes: own, palette: app.coding.palette }, seconds);
+    stage.guest = () => points(replay!.n, frames!);
+    await stage.draw(stage.guest(), seconds);
+  };
+  /** The frame in the colours of now; images that are hidden have no place. */
+  const points = (n: number, all: Uint16Array): Points => {
+    const { x, y } = frameOf(all.subarray(at * n * 2, (at + 1) * n * 2));
+    const codes = new Uint16Array(n);
+    for (let i = 0; i < n; i++) {
+      const row = rows ? rows[i]! : i;
+      codes[i] = app.coding.codes[row]!;
+      if (!app.isVisible(row)) x[i] = NaN;
+    }
+    return { x, y, codes, palette: app.coding.palette };
   };
   const run = async () => {
     playing = true;
@@ -75,13 +84,14 @@ export function replayer(app: App, stage: Stage, notes: Notices, resized: () => 
     else void run();
     buttons();
   };
-  const close = () => {
-    if (strip.hidden) return;
+  const close = (): boolean => {
+    if (strip.hidden) return false;
     playing = false;
     strip.hidden = true;
-    stage.guest = false;
+    stage.guest = null;
     restore();
     resized();
+    return true;
   };
   play.addEventListener("click", toggle);
   slider.addEventListener("input", () => {
@@ -101,6 +111,7 @@ export function replayer(app: App, stage: Stage, notes: Notices, resized: () => 
       }
       strip.hidden = false;
       resized();
+      play.focus(); // Space is its key from now on
       stage.filter(null);
       stage.select(new Uint32Array());
       stage.fly({ u: 0, v: 0, d: 1.08 });

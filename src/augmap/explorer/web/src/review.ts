@@ -28,6 +28,7 @@ export const TITLES: Record<string, string> = { duplicates: "Near-duplicates", o
 export function reviewPanel(app: App, go: (row: number) => void, notes: Notices, resized: () => void): ReviewPanel {
   const section = el("section.panel-section.review", { "aria-label": "Review", hidden: !app.meta.capabilities.review });
   const strip = el("section.strip-below.review-strip", { "aria-label": "Review queue", hidden: true });
+  const told = el("span.count", { role: "status", "aria-live": "polite" });
   let review: Review | null = null;
   let places: Place[] = [];
   let at = -1;
@@ -96,13 +97,16 @@ export function reviewPanel(app: App, go: (row: number) => void, notes: Notices,
     form.addEventListener("submit", (e) => {
       e.preventDefault();
       const label = relabel.value.trim();
+      relabel.blur(); // the next letter is a key again
       if (label) decide(`relabel:${label}`);
     });
     const label = app.table.label;
+    const held = strip.contains(document.activeElement) ? (document.activeElement as HTMLElement).title : "";
+    tell();
     fill(
       strip,
       el("progress", { max: Math.max(1, some.length), value: done, "aria-label": "Decided" }),
-      el("div.review-head", {}, tabs, el("span.count", { role: "status", "aria-live": "polite" }, `${number(done)} of ${number(some.length)} decided${unsaved.size ? " · saving …" : ""}`), el("div.tools", {}, iconButton("down", "Save the decisions as CSV", download), iconButton("close", "Close the review", close))),
+      el("div.review-head", {}, tabs, told, el("div.tools", {}, iconButton("down", "Save the decisions as CSV", download), iconButton("close", "Close the review", close))),
       el("div.review-body", {},
         cards,
         el("div.review-actions", {},
@@ -117,6 +121,12 @@ export function reviewPanel(app: App, go: (row: number) => void, notes: Notices,
           label ? el("datalist", { id: "labels-known" }, ...(label.categories ?? []).slice(1, 300).map((c) => el("option", { value: c }))) : null)),
     );
     cards.querySelector(".current")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    if (held) [...strip.querySelectorAll("button")].find((b) => b.title === held)?.focus();
+  };
+  /** How many are decided; that alone changes while somebody types a label. */
+  const tell = () => {
+    const some = of(queue);
+    told.textContent = `${number(decided(some))} of ${number(some.length)} decided${unsaved.size ? " · saving …" : ""}`;
   };
 
   const step = (by: number) => {
@@ -158,8 +168,7 @@ export function reviewPanel(app: App, go: (row: number) => void, notes: Notices,
       notes.banner("review", `Decisions are not saved: ${reasonOf(e)}.`, stale ? { label: "Load again", run: () => { unsaved.clear(); notes.banner("review", ""); void load(); } } : { label: "Try again", run: () => void send() });
     }
     saving = false;
-    const place = places[at];
-    if (place && !strip.hidden) render(place);
+    tell();
     summary();
     if (taken) void send(); // what was decided meanwhile
   };
@@ -178,7 +187,7 @@ export function reviewPanel(app: App, go: (row: number) => void, notes: Notices,
   });
   app.on("table", () => {
     const place = places[at];
-    if (place && !strip.hidden) render(place);
+    if (place && !strip.hidden && !strip.contains(document.activeElement)) render(place);
   });
   return { section, strip, step, decide };
 }

@@ -15,7 +15,7 @@ interface Hit {
 
 const NAMES = 30;
 
-export function searchField(app: App, go: (row: number) => void): { element: HTMLElement; input: HTMLInputElement } {
+export function searchField(app: App, go: (row: number) => void, chosen: () => void): { element: HTMLElement; input: HTMLInputElement } {
   const input = el("input", {
     type: "search", id: "search", placeholder: "Find a label, tag or file", "aria-label": "Find a label, tag or file", autocomplete: "off", spellcheck: "false",
     role: "combobox", "aria-expanded": "false", "aria-controls": "search-hits",
@@ -33,7 +33,7 @@ export function searchField(app: App, go: (row: number) => void): { element: HTM
     const hit = hits[k];
     if (!hit) return;
     close();
-    input.blur();
+    chosen(); // the keyboard goes on from there
     hit.run();
   };
   const render = () => {

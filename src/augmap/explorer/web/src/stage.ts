@@ -34,8 +34,8 @@ export class Stage {
   size: Size = { width: 1, height: 1 };
   drawing: Drawing | null = null;
   hand: Hand | null = null;
-  /** Points other than the table's are drawn: a replay, a morph. Nothing can be picked then. */
-  guest = false;
+  /** Makes the points that are drawn in place of the table's: a replay, a morph. Nothing can be picked then. */
+  guest: (() => Points) | null = null;
   /** Called after each move of the camera. */
   moved: (() => void) | null = null;
   /** Other stages that look at the same place. */
@@ -52,6 +52,7 @@ export class Stage {
   private opacity = 0.5;
   private opacityTimer = 0;
   private points: Points | null = null;
+  private own = false; // one point a row of the table: rows can be selected and filtered
   private selected: Uint32Array = new Uint32Array();
   private filtered: Uint32Array | null = null;
   private inViewScale = 1;
@@ -86,34 +87,37 @@ export class Stage {
     const look = { pointSize: this.pointSize, opacity: this.opacity, background: this.background };
     this.drawing = await create(this.canvas, this.size, look, () => this.paint(), (back) => this.report(back ? "context back" : "context lost"));
     this.drawing.camera(this.view, this.size);
-    if (this.points) {
-      await this.drawing.draw(this.points);
-      this.drawing.filter(this.filtered);
-      this.drawing.select(this.selected);
-    }
+    this.own = false;
+    if (this.points) await this.draw(this.points);
   }
 
   async draw(points: Points, seconds = 0): Promise<void> {
     this.points = points;
+    this.own &&= points.x.length === this.table.n;
     const time = reducedMotion() ? 0 : seconds;
     this.setOpacity();
     this.travelling = time > 0;
     await this.drawing?.draw(points, time);
     this.travelling = false;
+    if (this.points === points && !this.own && points.x.length === this.table.n) {
+      this.own = true;
+      this.drawing?.filter(this.filtered);
+      this.drawing?.select(this.selected);
+    }
     this.repaint();
   }
 
   select(rows: Uint32Array): void {
     this.selected = rows;
-    this.drawing?.select(rows);
+    if (this.own) this.drawing?.select(rows);
     this.repaint();
   }
 
   filter(rows: Uint32Array | null): void {
     this.filtered = rows;
     this.inViewScale = rows ? rows.length / Math.max(1, this.table.n) : 1;
-    this.drawing?.filter(rows);
     this.setOpacity();
+    if (this.own) this.drawing?.filter(rows);
   }
 
   setBackground(colour: string): void {
@@ -124,12 +128,16 @@ export class Stage {
 
   /** True while points are on their way to other places, or are not where the table says. */
   get moving(): boolean {
-    return this.travelling || this.guest;
+    return this.travelling || this.guest !== null;
   }
 
   lookAt(view: View, follow = true): void {
-    this.view = view;
     this.fitted = false;
+    this.place(view, follow);
+  }
+
+  private place(view: View, follow: boolean): void {
+    this.view = view;
     this.drawing?.camera(view, this.size);
     this.repaint();
     this.moved?.();
@@ -139,27 +147,23 @@ export class Stage {
   }
 
   /** Move smoothly; at once for those who want no motion. */
-  fly(to: View, then?: () => void): void {
+  fly(to: View, fitted = false): void {
     cancelAnimationFrame(this.flying);
-    if (reducedMotion()) {
-      this.lookAt(to);
-      return then?.();
-    }
+    this.fitted = fitted;
+    if (reducedMotion()) return this.place(to, true);
     const path = flight(this.view, to);
     const began = performance.now();
     const step = (now: number) => {
       const t = path.seconds > 0 ? Math.max(0, Math.min(1, (now - began) / 1000 / path.seconds)) : 1;
       const eased = t < 0.5 ? 2 * t * t : 1 - 2 * (1 - t) * (1 - t);
-      this.lookAt(t >= 1 ? to : path.at(eased));
+      this.place(t >= 1 ? to : path.at(eased), true);
       if (t < 1) this.flying = requestAnimationFrame(step);
-      else then?.();
     };
     this.flying = requestAnimationFrame(step);
   }
 
   fit(box?: Box): void {
-    const whole = box === undefined;
-    this.fly(fitView(this.size, box ?? this.whole()), () => (this.fitted = whole));
+    this.fly(fitView(this.size, box ?? this.whole()), box === undefined);
   }
 
   flyToRow(row: number): void {

@@ -145,12 +145,14 @@ export const scenarios = {
       const answers = [];
       for (const path of given.images) {
         const [answer] = await Promise.all([page.waitForResponse((r) => r.url().endsWith("/embed")), drop(page, [[basename(path), (await readFile(path)).toString("base64")]])]);
-        const { x, y, u, v } = await answer.json();
+        const { x, y, u, v, views } = await answer.json();
         answers.push([x, y]);
         await page.waitForFunction((name) => document.querySelector(".toast").textContent.startsWith("Placed") && document.querySelector(".placed").textContent.includes(name), basename(path));
-        // the page looks at where it landed
-        const view = await page.evaluate(() => augmapPage.stage.view);
-        assert.ok(Math.hypot(view.u - u, view.v - v) < 1e-6);
+        // the page looks at where it landed, and at its whole cloud
+        const { view, size } = await page.evaluate(() => ({ view: augmapPage.stage.view, size: augmapPage.stage.size }));
+        const out = [[u, v], ...views].filter(([a, b]) => Math.abs(a - view.u) > (view.d * size.width) / size.height || Math.abs(b - view.v) > view.d);
+        assert.ok(views.length === 32 && out.length <= 4, `${out.length} of ${views.length} views are out of sight`); // two standard deviations hold six in seven
+        assert.ok(!out.some(([a]) => a === u), "the image itself is in sight");
       }
       await shot("placed");
       return answers;

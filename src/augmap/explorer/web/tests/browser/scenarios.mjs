@@ -1,6 +1,6 @@
 // What a person does on the page, one scenario a row. Where a count is checked, it is counted a second way.
 import assert from "node:assert/strict";
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -167,7 +167,9 @@ export const scenarios = {
       await still(page);
       await shot("flown");
       await page.keyboard.press("n");
-      assert.ok(await page.evaluate(() => document.activeElement.classList.contains("neighbour")));
+      const there = (await state(page)).current;
+      await page.keyboard.press("Enter"); // from neighbour to neighbour, without a mouse
+      await page.waitForFunction((r) => augmapPage.app.state.current !== r && document.activeElement.classList.contains("neighbour"), there);
       await page.keyboard.press("Escape");
       assert.equal((await state(page)).current, -1);
     },
@@ -305,6 +307,7 @@ export const scenarios = {
       const s = await state(page);
       const want = await page.evaluate(() => { const c = augmapPage.app.table.label; return c.counts[c.categories.indexOf("stripes")]; });
       assert.equal(s.selected, want);
+      assert.ok(await page.evaluate(() => document.activeElement === augmapPage.stage.element), "the keyboard goes on from the map");
       const name = await page.evaluate(() => augmapPage.app.table.name(123));
       await page.keyboard.press("/");
       await page.locator("#search").fill(name);
@@ -411,6 +414,53 @@ export const scenarios = {
     },
   },
 
+  dropped_folders: {
+    expected: ["422"],
+    async run({ page, context, open, given }) {
+      let held = null;
+      await page.route("**/meta.json", async (route) => {
+        const meta = await (await route.fetch()).json();
+        meta.capabilities.embed = true;
+        await route.fulfill({ json: meta });
+      });
+      await page.route("**/embed", async (route) => {
+        if (route.request().postDataBuffer().toString() === "broken") return route.fulfill({ status: 422, json: { reason: "truncated" } });
+        await held;
+        await route.fulfill({ json: { u: 0.2, v: 0.1, spread: null, views: [], neighbours: { map: [1, 2, 3], features: null }, distance: null, out_of_map: null, size: [1, 1], thumb: PIXEL } });
+      });
+      const [some, none] = [join(given.out, "some"), join(given.out, "none")];
+      for (const [folder, name, data] of [[some, "1.png", Buffer.from(PIXEL.split(",")[1], "base64")], [some, "2.png", "broken"], [some, "notes.txt", "x"], [none, "notes.txt", "x"]]) {
+        await mkdir(folder, { recursive: true });
+        await writeFile(join(folder, name), data);
+      }
+      const hand = await context.newCDPSession(page);
+      const dropFolder = async (path) => {
+        for (const type of ["dragEnter", "dragOver", "drop"]) await hand.send("Input.dispatchDragEvent", { type, x: 600, y: 400, data: { items: [], files: [path], dragOperationsMask: 1 } });
+      };
+      const said = (text) => page.waitForFunction((t) => document.querySelector(".toast").textContent === t, text);
+      await open();
+      await dropFolder(some);
+      await said("1 image placed; 2.png: truncated.");
+      await dropFolder(none);
+      await said("No images in this folder.");
+      await page.keyboard.press("Escape");
+      // closed while one is on its way: it does not come back
+      let release;
+      held = new Promise((go) => (release = go));
+      const answered = page.waitForResponse("**/embed");
+      await drop(page, [["1_n.png", PIXEL.split(",")[1]]]);
+      await page.keyboard.press("Escape");
+      release();
+      await answered;
+      await painted(page);
+      assert.ok(await page.locator(".placed").isHidden());
+      held = null;
+      await drop(page, [["1_n.png", PIXEL.split(",")[1]]]);
+      await said("Placed.");
+      assert.equal(await page.locator(".placed .path").evaluate((e) => getComputedStyle(e).direction), "ltr", "1_n.png, not n.png_1");
+    },
+  },
+
   refused_images_are_named: {
     expected: ["415"],
     async run({ page, open }) {
@@ -444,7 +494,9 @@ export const scenarios = {
       assert.equal(await page.locator(".review-item").count(), 2); // a pair, side by side
       await shot("pair");
       await page.keyboard.press("d");
-      await page.keyboard.press("k");
+      await page.getByRole("button", { name: "Keep" }).focus();
+      await page.keyboard.press("Enter");
+      assert.match(await page.evaluate(() => document.activeElement.title), /^Keep/);
       await page.keyboard.press("]");
       await page.keyboard.press("[");
       await page.locator(".review-strip input[type=text]").fill("dots");
@@ -454,6 +506,31 @@ export const scenarios = {
       const decisions = text.trimEnd().split(/\r?\n/).slice(1).map((l) => l.split(",").pop());
       assert.deepEqual(decisions.slice(0, 2), ["drop", "keep"]);
       assert.ok(decisions.includes("relabel:dots"), decisions.join());
+    },
+  },
+
+  decided_while_saving: {
+    async run({ page, open, given }) {
+      let release;
+      const held = new Promise((go) => (release = go));
+      let posts = 0;
+      await page.route("**/review", async (route) => {
+        if (posts++ === 0) await held;
+        await route.continue();
+      });
+      await open();
+      await page.locator(".review .queue", { hasText: "Outliers" }).click();
+      await page.keyboard.press("k");
+      while (!posts) await painted(page); // on its way
+      await page.keyboard.press("[");
+      await page.keyboard.press("d"); // the same image, otherwise
+      const label = page.locator(".review-strip input[type=text]");
+      await label.fill("half a la");
+      release();
+      await page.waitForFunction(() => !/saving/.test(document.querySelector(".review-strip").textContent));
+      assert.equal(await label.inputValue(), "half a la", "typing is not disturbed");
+      const lines = (await readFile(given.review, "utf8")).split(/\r?\n/);
+      assert.match(lines.find((l) => l.startsWith("outliers,,1,")), /,drop$/);
     },
   },
 
@@ -542,6 +619,88 @@ export const scenarios = {
       await page.waitForSelector(".strip button");
       assert.equal(Math.round((await box(page)).width), 760);
       await shot("image");
+      await page.waitForSelector(".review .queue", { state: "attached" });
+      await page.keyboard.press("]");
+      await page.getByRole("button", { name: "Keep" }).click({ trial: true }); // nothing lies over it
+      await shot("review");
+    },
+  },
+
+  on_a_phone: {
+    viewport: { width: 390, height: 780 },
+    async run({ page, open, shot }) {
+      await open();
+      const b = await page.getByRole("button", { name: "Help" }).boundingBox();
+      assert.ok(b.x + b.width <= 390, `help ends at ${b.x + b.width}`);
+      await page.waitForSelector(".review .queue", { state: "attached" });
+      await page.keyboard.press("]");
+      await page.getByRole("button", { name: "Keep" }).click({ trial: true });
+      await shot("review");
+    },
+  },
+
+  a_panel_opens_while_it_fits: {
+    motion: true,
+    async run({ page, open }) {
+      await open();
+      await page.evaluate(() => augmapPage.stage.lookAt({ u: 0.3, v: 0.3, d: 0.1 }));
+      await page.keyboard.press("f");
+      await page.locator(".class-name").first().click();
+      await page.waitForFunction(() => {
+        const { stage } = augmapPage;
+        const { u0, u1 } = stage.table.cells.extent();
+        const [left, right] = [u0, u1].map((u) => stage.size.width / 2 + ((u - stage.view.u) * stage.size.height) / 2 / stage.view.d);
+        const now = JSON.stringify(stage.view);
+        const landed = now === globalThis.viewBefore;
+        globalThis.viewBefore = now;
+        return landed && stage.size.width < 800 && left >= 0 && right <= stage.size.width;
+      }, undefined, { timeout: 20_000 });
+    },
+  },
+
+  replay_follows_legend_and_keys: {
+    async run({ page, open, shot }) {
+      const [n, frames] = [500, 40];
+      await page.route("**/meta.json", async (route) => {
+        const meta = await (await route.fetch()).json();
+        meta.capabilities.replay = true;
+        await route.fulfill({ json: meta });
+      });
+      const frame = (k) => ({ stage: "map", stage_number: 0, step: k, epoch: k, seconds: k, loss: 1, pca: false, dim: 2 });
+      await page.route("**/replay.json", (route) => route.fulfill({ json: { n, rows: true, frames: Array.from({ length: frames }, (_, k) => frame(k)), losses: [] } }));
+      await page.route("**/replay.bin", (route) => route.fulfill({ body: Buffer.from(Uint16Array.from({ length: frames * n * 2 }, (_, i) => (i * 7919) % 65536).buffer) }));
+      await page.route("**/replay_rows.bin", (route) => route.fulfill({ body: Buffer.from(Uint32Array.from({ length: n }, (_, i) => 6 * i).buffer) }));
+      await open();
+      await page.locator(".class-name").nth(1).click();
+      await page.locator(".swatch").first().click(); // the first class is hidden
+      await still(page);
+      const pixels = () => page.evaluate(() => {
+        const c = document.querySelector("canvas.points");
+        return c.getContext("2d").getImageData(0, 0, c.width, c.height).data.filter((v, i) => i % 4 === 3 && v > 20).length;
+      });
+      await painted(page);
+      const [before, { selected }] = [await pixels(), await state(page)];
+      await page.getByRole("button", { name: "Replay the training" }).click();
+      await page.waitForFunction(() => Number(document.querySelector("[aria-label=Frame]").value) > 1);
+      await page.keyboard.press("Space"); // pauses, though the mouse has just pressed another button
+      await page.waitForFunction(() => document.querySelector(".replay-play").textContent === "Play");
+      const drawn = () => page.evaluate(() => { const { x } = augmapPage.stage.points; return [x.length, x.filter((v) => v === v).length]; });
+      const shown = await page.evaluate(() => Array.from({ length: 500 }, (_, i) => 6 * i).filter((i) => augmapPage.app.isVisible(i)).length);
+      assert.deepEqual(await drawn(), [500, shown], "what is hidden is hidden in the replay");
+      await page.locator("#colour-by").selectOption("");
+      await page.waitForFunction(() => augmapPage.app.state.colour === null);
+      assert.deepEqual(await drawn(), [500, 500], "still the frame, in another colour");
+      await shot("paused");
+      await page.locator("#colour-by").selectOption({ label: "label" });
+      await page.waitForFunction(() => augmapPage.app.state.colour !== null);
+      await page.locator(".swatch").first().click();
+      await page.keyboard.press("Escape");
+      await page.waitForFunction(() => !augmapPage.stage.guest && augmapPage.stage.points.x.length === augmapPage.app.table.n);
+      assert.equal((await state(page)).selected, selected, "Escape closes the replay and nothing else");
+      await still(page);
+      await painted(page);
+      const after = await pixels();
+      assert.ok(Math.abs(after - before) < 0.02 * before, `${after} pixels after the replay, ${before} before`);
     },
   },
 
@@ -603,6 +762,22 @@ export const scenarios = {
       await page.getByRole("button", { name: "Morph" }).click();
       await page.waitForFunction(() => augmapPage.stage.guest);
       await shot("morphed");
+      const morphed = () => page.evaluate(() => [...augmapPage.stage.points.x.subarray(0, 20)]);
+      const there = await morphed();
+      await page.locator("#colour-by").selectOption("");
+      await page.waitForFunction(() => augmapPage.app.state.colour === null);
+      assert.deepEqual(await morphed(), there, "another colour leaves the points where they are");
+      // a hand that moves while a drawing is under way: the last place counts
+      await page.evaluate(async () => {
+        const slider = document.querySelector("[aria-label='From the first map to the second']");
+        for (const value of [80, 60, 50]) {
+          slider.value = value;
+          slider.dispatchEvent(new Event("input"));
+          await new Promise(requestAnimationFrame);
+        }
+      });
+      const half = await page.evaluate(() => { const { table, linked } = augmapPage.stage; return Array.from({ length: 20 }, (_, i) => Math.fround((table.x[i] + linked[0].table.x[i]) / 2)); });
+      await page.waitForFunction((want) => want.every((x, i) => Math.abs(augmapPage.stage.points.x[i] - x) < 1e-6), half, { timeout: 10_000 });
       await page.getByRole("button", { name: "Side by side" }).click();
       await page.waitForFunction(() => !augmapPage.stage.guest);
     },
@@ -625,6 +800,14 @@ export const scenarios = {
       await shot("file");
       await drop(page, [["a.png", PIXEL.split(",")[1]]]);
       await page.waitForFunction(() => document.querySelector(".toast").textContent.includes("--with-encoder"));
+      // as a notebook shows it: a frame has no address to give away
+      assert.equal(await page.getByRole("button", { name: "Copy a link" }).count(), 1);
+      const outside = await context.newPage();
+      await outside.setContent('<iframe sandbox="allow-scripts allow-downloads" width="1100" height="640"></iframe>');
+      await outside.evaluate((html) => (document.querySelector("iframe").srcdoc = html), await readFile(file, "utf8"));
+      const frame = outside.frameLocator("iframe");
+      await frame.locator("html[data-state=ready]").waitFor();
+      assert.equal(await frame.getByRole("button", { name: "Copy a link" }).count(), 0);
     },
   },
 };
