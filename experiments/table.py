@@ -12,8 +12,8 @@ RESULTS = Path(__file__).resolve().parent / "results"
 ROWS = {
     "baselines/cifar10-60k": "CIFAR-10",
     "baselines/quick": "CIFAR-10, first 10,000 of each split",
-    "fashion-mnist-10m": "Fashion-MNIST ᵇ",
-    "flowers5-20m": "photos of five kinds of flowers, 128 px ᵇ",
+    "fashion-mnist-10m": "Fashion-MNIST",
+    "flowers5-20m": "photos of five kinds of flowers, 128 px",
 }
 
 

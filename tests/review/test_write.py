@@ -121,7 +121,14 @@ def test_without_pictures_there_are_no_sheets(reviewed):
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("file", "is a file; a review is a folder"), ("other", "exists and is not a review")],
+    [
+        ("file", "is a file; a review is a folder"),
+        ("other", "exists and is not a review"),
+        (
+            "photos.map/review.csv",
+            "a review is a folder, and review.csv lies in it; give a folder, as -o review/",
+        ),
+    ],
 )
 def test_other_peoples_places_are_refused(tmp_path, name, message):
     (tmp_path / "file").write_text("x")

@@ -31,6 +31,10 @@ def check_output(folder: Path, *, overwrite: bool) -> None:
         Something is there and ``overwrite`` is False, or it is not a review.
     """
     folder = Path(folder)
+    if folder.suffix.lower() == ".csv":
+        raise InputError(
+            f"{folder}: a review is a folder, and {TABLE} lies in it; give a folder, as -o review/"
+        )
     if not folder.exists():
         return
     if not folder.is_dir():
