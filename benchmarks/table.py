@@ -15,6 +15,7 @@ KINDS = {
     "plain, buffers kept": "the same, large buffers kept",
     "ours, views given": "ours; views given",
     "ours": "**ours, views made from uint8 images**",
+    "ours, Muon": "the same with Muon, as in `quick`",
 }
 
 
@@ -86,8 +87,9 @@ def others(found: dict[str, dict]) -> str:
     """Return the other rows: what is measured, the figure, what it is to be."""
     lines = ["| what | measured | target |", "| --- | --- | --- |"]
     if result := found.get("augment-cpu-1"):
-        row = next(r for r in result["rows"] if r["set"] == "natural" and r["image"] == 32)
-        rate = f"{row['views_per_processor_second']:,.0f} views/s a core"
+        rate = f"{_natural(result)['views_per_processor_second']:,.0f} views/s a core"
+        if two := found.get("augment-cpu-2"):
+            rate += f", {_natural(two)['views_per_s']:,.0f} on two threads"
         lines.append(f"| augmentation, CPU, 32 px, `natural` | {rate} | 100,000 on two |")
         if step := found.get(STEPS[0]):
             lines.append(f"| its share of a step | {step['profile']['ours']['views']:.1%} | < 5 % |")
@@ -114,6 +116,10 @@ def others(found: dict[str, dict]) -> str:
         told = f"{len(result['stages'])} stages, {result['classes']} classes, {result['image_size']} px: runs"
         lines.append(f"| the Tiny ImageNet chain, {result['backbone']} | {told} | runs |")
     return "\n".join(lines)
+
+
+def _natural(result: dict) -> dict:
+    return next(row for row in result["rows"] if row["set"] == "natural" and row["image"] == 32)
 
 
 def _share(value: float | None) -> str:
