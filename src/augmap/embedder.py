@@ -19,6 +19,7 @@ from augmap.items import Items
 if TYPE_CHECKING:  # torch is imported when an image is placed
     from torch import nn
 
+    from augmap.method.augment import Augmentation
     from augmap.method.encoder import Encoder
 
 
@@ -62,12 +63,18 @@ def placer(
 
     from augmap.method.launch import pick_device
     from augmap.method.place import Placer
-    from augmap.settings import make_augmentation
 
     encoder = _encoder(of.weights, backbone)
-    own = of.config is None or of.config.augment == "custom"
-    augmentation = None if own else make_augmentation(of.config)
-    return Placer(encoder, augmentation, device=torch.device(pick_device(device)), views=views)
+    return Placer(encoder, augmentation_of(of), device=torch.device(pick_device(device)), views=views)
+
+
+def augmentation_of(of: ImageMap) -> Augmentation | None:
+    """Return what makes views of a map's images; None where it was the user's own, or is not known."""
+    if of.config is None or of.config.augment == "custom":
+        return None
+    from augmap.settings import make_augmentation
+
+    return make_augmentation(of.config)
 
 
 def _embed(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import io
 import json
 import os
+import re
 import subprocess
 
 import numpy as np
@@ -14,7 +16,10 @@ from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from augmap import api
+from augmap.cli.main import run
 from augmap.embedder import placer
+from augmap.explorer.build import make_scale
+from augmap.explorer.placing import spread
 from augmap.explorer.single import of_folder
 from augmap.export.onnx import to_onnx
 from augmap.images.decode import decode, pillow_limits
@@ -23,6 +28,8 @@ from browsing import WEB, browser, need_browser, need_esbuild
 
 LOSSLESS = 2e-3
 """Of the span. The pixels are equal; weights of half size move an image by up to 3e-4 of the span."""
+EXACT = 1e-5
+"""Of the span, any view of a lossless image with weights of full size; 1e-6 was seen."""
 JPEG = 2e-2
 """Of the span. Pillow has large JPEG files decoded at a half or less, which a browser cannot ask for: pixels
 differ by up to 6 of 255, positions by 4e-3 of the span on a map of 20,000 photographs."""
@@ -104,10 +111,64 @@ def test_placed_as_python_places(pieces, tmp_path):
         [str(p) for p in pieces], output=tmp_path / "m.map", preset="paper", epochs=(1, 1, 1), batch_size=16,
         image_size=32, backbone="slim", device="cpu", precision="float32",
     )  # fmt: skip
-    file = tmp_path / "page.html"
-    file.write_bytes(of_folder(tmp_path / "m.map", encoder=to_onnx(m, half=True).data).data)
-    images = files(pieces, tmp_path)
-    given = {"file": str(file), "images": list(map(str, images)), "browser": browser(), "out": str(tmp_path)}
+    images, page = files(pieces, tmp_path), tmp_path / "page.html"
+    assert run(["export", str(tmp_path / "m.map"), "--to", "html", "--with-encoder", "-o", str(page)]) == 0
+    found = dropped(page, images)
+    *placed, refused = found["answers"]
+    assert "not an image that this browser can read" in refused["reason"]
+    place, span = placer(m, device="cpu"), float(np.ptp(m.positions, axis=0).max())
+    scale = make_scale(m.positions)
+    clouds = []
+    for path, answer in zip(images, placed, strict=False):
+        with pillow_limits(10**8):
+            pixels = decode(str(path), m.preprocessing, 10**8)
+        seen = np.asarray(
+            Image.open(io.BytesIO(base64.b64decode(answer["thumb"].split(",")[1]))).convert("RGB")
+        )
+        off = np.abs(seen.astype(int) - pixels).max()
+        position, _, cloud = place(pixels)
+        away = float(np.hypot(*(position - [answer["x"], answer["y"]]))) / span
+        lossy = path.suffix == ".jpg"
+        assert off <= (12 if lossy else 1 if "alpha" in path.name else 0), (path.name, off)
+        assert away <= (JPEG if lossy else LOSSLESS), (path.name, away)
+        server = spread(scale(cloud))
+        clouds.append((np.array(answer["views"]), np.array(server["views"])))
+        # the farthest of 32 may be twice as far as one
+        assert farthest(*clouds[-1]) <= 2 * (JPEG if lossy else LOSSLESS), path.name
+        for name, value in spread(np.array(answer["views"]))["spread"].items():  # the page's arithmetic
+            np.testing.assert_allclose(answer["spread"][name], value, rtol=1e-6, atol=1e-12)
+        near = np.hypot(*(m.positions - [answer["x"], answer["y"]]).T)
+        np.testing.assert_allclose(near[answer["neighbours"]["map"]], np.sort(near)[:15], atol=1e-4 * span)
+    # the control: another image is farther away than any tolerance
+    apart = [np.hypot(a["x"] - placed[0]["x"], a["y"] - placed[0]["y"]) / span for a in placed[1:3]]
+    assert max(apart) > 2 * JPEG
+    # so are another image's views, and the same ones in another order
+    (there, python), (_, other) = clouds[3:5]
+    for wrong in (other, python[::-1]):
+        assert farthest(there, wrong) > 4 * JPEG
+    # with weights of full size nothing is left but the last bits
+    packed = re.search(r'id="views.onnx">(.*?)</script>', page.read_text())[1]
+    views = gzip.decompress(base64.b64decode(packed))
+    page.write_bytes(of_folder(tmp_path / "m.map", encoder=to_onnx(m).data, views=views).data)
+    exact = dropped(page, images[3:5])
+    for answer, (_, python) in zip(exact["answers"], clouds[3:5], strict=True):
+        assert farthest(np.array(answer["views"]), python) <= EXACT
+
+
+def farthest(a, b):
+    """In shares of the map's span, which is two of the page's units."""
+    assert a.shape == b.shape == (32, 2)
+    return np.hypot(*(a - b).T).max() / 2
+
+
+def dropped(file, images):
+    """What a page answers to images that are dropped on it, in a browser without a network."""
+    given = {
+        "file": str(file),
+        "images": list(map(str, images)),
+        "browser": browser(),
+        "out": str(file.parent),
+    }
     done = subprocess.run(
         ["node", "tests/browser/file.mjs", json.dumps(given)],
         cwd=WEB,
@@ -119,25 +180,7 @@ def test_placed_as_python_places(pieces, tmp_path):
     assert done.stdout, done.stderr
     found = json.loads(done.stdout)
     assert (found["state"], found["problems"], found["requests"]) == ("ready", [], [file.as_uri()])
-    *placed, refused = found["answers"]
-    assert "not an image that this browser can read" in refused["reason"]
-    place, span = placer(m, device="cpu", views=0), float(np.ptp(m.positions, axis=0).max())
-    for path, answer in zip(images, placed, strict=False):
-        with pillow_limits(10**8):
-            pixels = decode(str(path), m.preprocessing, 10**8)
-        seen = np.asarray(
-            Image.open(io.BytesIO(base64.b64decode(answer["thumb"].split(",")[1]))).convert("RGB")
-        )
-        off = np.abs(seen.astype(int) - pixels).max()
-        away = float(np.hypot(*(place(pixels)[0] - [answer["x"], answer["y"]]))) / span
-        lossy = path.suffix == ".jpg"
-        assert off <= (12 if lossy else 1 if "alpha" in path.name else 0), (path.name, off)
-        assert away <= (JPEG if lossy else LOSSLESS), (path.name, away)
-        near = np.hypot(*(m.positions - [answer["x"], answer["y"]]).T)
-        np.testing.assert_allclose(near[answer["neighbours"]["map"]], np.sort(near)[:15], atol=1e-4 * span)
-    # the control: another image is farther away than any tolerance
-    apart = [np.hypot(a["x"] - placed[0]["x"], a["y"] - placed[0]["y"]) / span for a in placed[1:3]]
-    assert max(apart) > 2 * JPEG
+    return found
 
 
 def files(pieces, folder):

@@ -89,10 +89,18 @@ def test_with_an_encoder(folder):
     about = json.loads(found["place.json"])
     assert (about["image_size"], about["channels"], about["resize"]) == (8, 3, "bicubic")
     assert about["axes"] == [[1.0, 0.0], [0.0, 1.0]]
+    assert about["views"] is False
+    assert "views.onnx" not in found
     assert found["ort.wasm"][:4] == b"\0asm"
     assert b"Microsoft Corporation" in found["onnxruntime-notices.txt"]
     text = made.data.decode()
     assert text.index("augmapPlacer") < text.rindex("<script>")  # before the page's own script
+
+
+def test_with_the_views_of_an_image(folder):
+    found = elements(of_folder(folder, encoder=b"a model", views=b"a program").data)
+    assert found["views.onnx"] == b"a program"
+    assert json.loads(found["place.json"])["views"] is True
 
 
 def test_markup_in_names_and_title_stays_text():

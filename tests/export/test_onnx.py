@@ -142,7 +142,7 @@ def test_other_weights_are_another_model(small, full):
     """The control: the check sees a difference where there is one."""
     other = a_map(Small(), seed=1)
     difference = exported_by._difference(
-        onnxruntime, full.data, from_weights(other.weights, Small()), exported_by._samples(small)
+        onnxruntime, full.data, from_weights(other.weights, Small()), exported_by.samples(small)
     )
     assert difference > 100 * exported_by.TOLERANCE * full.span
 

@@ -72,7 +72,10 @@ def _html(map: Path, output: Path, with_encoder: bool, progress: Progress) -> st
     from augmap.folder import write_atomic
 
     encoder = _encoder(map, half=True).data if with_encoder else None
-    made = of_folder(map, encoder=encoder, find_regions=find_regions)
+    views = _views(map) if with_encoder else None
+    if with_encoder and views is None:
+        progress.say("the augmentation was your own, so the page shows no cloud of a placed image's views")
+    made = of_folder(map, encoder=encoder, views=views, find_regions=find_regions)
     parts = ", ".join(f"{name} {in_bytes(number)}" for name, number in made.sizes.items())
     progress.say(f"{output}: {in_bytes(len(made.data))} ({parts})")
     write_atomic(output, made.data)
@@ -181,6 +184,17 @@ def _encoder(map: Path, *, half: bool) -> Exported:
     from augmap.export.onnx import to_onnx
 
     return to_onnx(m, half=half)
+
+
+def _views(map: Path) -> bytes | None:
+    """What makes the views of a placed image; None where the augmentation was the user's own."""
+    from augmap.embedder import augmentation_of
+    from augmap.export.views import to_views
+    from augmap.imagemap import ImageMap
+
+    m = ImageMap.load(map)
+    augmentation = augmentation_of(m)
+    return None if augmentation is None else to_views(m, augmentation)
 
 
 def _check(output: Path, to: Format) -> None:

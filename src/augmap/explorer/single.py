@@ -52,7 +52,11 @@ class SingleFile:
 
 
 def of_folder(
-    path: Path, *, encoder: bytes | None = None, find_regions: FindRegions | None = None
+    path: Path,
+    *,
+    encoder: bytes | None = None,
+    views: bytes | None = None,
+    find_regions: FindRegions | None = None,
 ) -> SingleFile:
     """Make the page of a map's folder: all that ``augmap explore`` shows, but the originals.
 
@@ -63,6 +67,9 @@ def of_folder(
     path : path
     encoder : bytes, optional
         An ONNX model with the input ``image`` and the output ``xy``: the page then places new images.
+    views : bytes, optional
+        An ONNX program with the input ``image``, one, and the output ``views``: the page then places these
+        too, as the image's cloud. Without an encoder it is left out.
     find_regions : callable, optional
         Divides the map where it has no ``regions.json``.
 
@@ -73,7 +80,7 @@ def of_folder(
     """
     shown = open_map(Path(path), find_regions=find_regions)
     complete(shown)
-    return single_file(shown.m, shown.blobs, others=_by_products(shown), encoder=encoder)
+    return single_file(shown.m, shown.blobs, others=_by_products(shown), encoder=encoder, views=views)
 
 
 def of_map(m: ImageMap, *, title: str, limit: int = 5000) -> SingleFile:
@@ -100,6 +107,7 @@ def single_file(
     *,
     others: Mapping[str, bytes] | None = None,
     encoder: bytes | None = None,
+    views: bytes | None = None,
 ) -> SingleFile:
     """Put the page and everything that it reads into one file."""
     files = {**settled(blobs, embed=encoder is not None).files(), **(others or {})}
@@ -109,7 +117,7 @@ def single_file(
         "thumbnails": "".join(_element(path, _packed(data)) for path, data in thumbs.items()),
     }
     if encoder is not None:
-        parts["encoder"] = _encoder(m, blobs, encoder)
+        parts["encoder"] = _encoder(m, blobs, encoder, views)
     head, tail = _page(blobs.facts["title"]).split("</body>")
     licences = f'<script type="text/plain" id="licences.txt">{_inline(_static("licences.txt"))}</script>'
     script = f"<script>{_inline(_static('app.js'))}</script>"
@@ -144,13 +152,14 @@ def _by_products(shown: Shown) -> dict[str, bytes]:
     return found
 
 
-def _encoder(m: ImageMap, blobs: Blobs, model: bytes) -> str:
-    """The model, what it expects, the program that runs it with its licences, and the script that asks it."""
+def _encoder(m: ImageMap, blobs: Blobs, model: bytes, views: bytes | None) -> str:
+    """The model, what it expects, what makes views, the program that runs both, and the script that asks."""
     assert m.preprocessing is not None
-    about = {**m.preprocessing.to_dict(), "axes": blobs.scale.axes.tolist()}
+    about = {**m.preprocessing.to_dict(), "axes": blobs.scale.axes.tolist(), "views": views is not None}
     return (
         _element("place.json", _packed(disk.json_bytes(about, indent=None)))
         + _element("encoder.onnx", _packed(model))
+        + (_element("views.onnx", _packed(views)) if views is not None else "")
         + _element("ort.wasm", base64.b64encode(_read("ort.wasm.gz")).decode())
         + _element("onnxruntime-notices.txt", base64.b64encode(_read("onnxruntime-notices.txt.gz")).decode())
         + f"<script>{_inline(_static('place-onnx.js'))}</script>\n"

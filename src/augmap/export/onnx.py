@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import logging
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +15,7 @@ from torch import Tensor, nn
 import augmap
 from augmap.errors import InputError
 from augmap.export.library import library
+from augmap.export.program import program, session
 from augmap.imagemap import ImageMap
 from augmap.method.encoder import Encoder
 from augmap.method.weights import from_weights
@@ -29,7 +27,6 @@ TOLERANCE_HALF = 1e-2
 CHECKED = 64
 """Images that the check runs."""
 _SMALL = 64  # values; below, a half-size weight saves nothing
-_MAX_BATCH = 65_536
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +97,7 @@ def to_onnx(m: ImageMap, *, half: bool = False, backbone: nn.Module | None = Non
     model.producer_name, model.producer_version = "augmap", augmap.__version__
     data = model.SerializeToString()
     span = float(np.ptp(m.positions, axis=0).max()) or 1.0
-    difference = _difference(runtime, data, encoder, _samples(m))
+    difference = _difference(runtime, data, encoder, samples(m))
     tolerance = TOLERANCE_HALF if half else TOLERANCE
     if not difference <= tolerance * span:
         how = "leave --half out" if half else "the encoder has a layer that ONNX computes differently"
@@ -113,30 +110,8 @@ def to_onnx(m: ImageMap, *, half: bool = False, backbone: nn.Module | None = Non
 
 def _program(model: nn.Module, preprocessing) -> bytes:
     size, channels = preprocessing.image_size, preprocessing.channels
-    file = io.BytesIO()
-    # its log speaks of its own passes, and its warnings of what it will look like one day
-    level = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            torch.onnx.export(
-                model,
-                (torch.rand(2, channels, size, size, generator=torch.Generator().manual_seed(0)),),
-                file,
-                input_names=["image"],
-                output_names=["xy", "h"],
-                dynamic_shapes={"image": {0: torch.export.Dim("batch", min=1, max=_MAX_BATCH)}},
-                dynamo=True,
-                external_data=False,
-                verbose=False,
-            )
-    except Exception as error:  # the user's own backbone may hold anything
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise InputError(f"this encoder cannot be exported to ONNX ({reason[:200]})") from error
-    finally:
-        logging.disable(level)
-    return file.getvalue()
+    example = torch.rand(2, channels, size, size, generator=torch.Generator().manual_seed(0))
+    return program(model, example, ["xy", "h"], any_batch=True)
 
 
 def _halve(onnx, model) -> None:
@@ -183,7 +158,7 @@ def _about(m: ImageMap) -> dict[str, str]:
     }
 
 
-def _samples(m: ImageMap) -> Float[np.ndarray, "b c s s"]:
+def samples(m: ImageMap) -> Float[np.ndarray, "b c s s"]:
     """Images to check with: thumbnails of the map where it has them, beside some noise."""
     at = m.preprocessing
     assert at is not None
@@ -203,17 +178,15 @@ def _resized(pixels: np.ndarray, size: int, channels: int) -> np.ndarray:
 
 def _difference(runtime, data: bytes, encoder: Encoder, x: Float[np.ndarray, "b c s s"]) -> float:
     """Largest distance between the positions by ONNX and by PyTorch, in batches of several sizes."""
-    options = runtime.SessionOptions()
-    options.log_severity_level = 3
-    session = runtime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-    names: Sequence[str] = [o.name for o in session.get_outputs()]
+    run = session(runtime, data)
+    names: Sequence[str] = [o.name for o in run.get_outputs()]
     assert list(names) == ["xy", "h"], names
     worst, parts = 0.0, np.split(x, [1, 8])
     for part in (p for p in parts if len(p)):
         with torch.no_grad():
             h = encoder.features(torch.from_numpy(part))
             xy = encoder.head(h).numpy()
-        found, features = session.run(["xy", "h"], {"image": part})
+        found, features = run.run(["xy", "h"], {"image": part})
         if found.shape != xy.shape or features.shape != tuple(h.shape):
             raise InputError(f"the ONNX model returns shape {found.shape}, PyTorch {xy.shape}")
         worst = max(worst, float(np.linalg.norm(found - xy, axis=1).max()))

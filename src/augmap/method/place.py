@@ -8,10 +8,13 @@ import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 
-from augmap.method.augment import Augmentation, apply, draw
+from augmap.method.augment import Augmentation, ViewParameters, apply, draw
 from augmap.method.encoder import Encoder
 from augmap.method.project import project
 from augmap.method.seeds import generator
+
+VIEWS = 32
+"""Views of an image."""
 
 
 class Placer:
@@ -35,7 +38,7 @@ class Placer:
         augmentation: Augmentation | None,
         *,
         device: torch.device,
-        views: int = 32,
+        views: int = VIEWS,
         seed: int = 0,
     ) -> None:
         self.encoder = encoder.eval().to(device).requires_grad_(False)
@@ -56,12 +59,14 @@ class Placer:
             return np.zeros((0, self.encoder.dim), np.float32)
         images = torch.from_numpy(np.array(pixels))[None].to(self.device)
         images = images.expand(self.views, -1, -1, -1)  # (v, s, s, c)
-        parameters = draw(
-            self.augmentation,
-            self.views,
-            generator(self.seed, "cloud"),
-            image_size=images.shape[1],
-            channels=images.shape[3],
-        )
+        _, size, _, channels = images.shape
+        parameters = cloud(self.augmentation, size=size, channels=channels, views=self.views, seed=self.seed)
         with torch.backends.cudnn.flags(allow_tf32=False), torch.autocast(self.device.type, enabled=False):
             return self.encoder(apply(images, parameters.to(self.device))).float().cpu().numpy()
+
+
+def cloud(
+    augmentation: Augmentation, *, size: int, channels: int, views: int = VIEWS, seed: int = 0
+) -> ViewParameters:
+    """What happens to each view of an image that is placed: the same for every image of this size."""
+    return draw(augmentation, views, generator(seed, "cloud"), image_size=size, channels=channels)

@@ -64,19 +64,25 @@ export interface Near {
   map: number[] | null;
 }
 
+/** Where the augmented views of an image lie, and how far apart. */
+export interface Cloud {
+  spread: { rms: number; cov: [[number, number], [number, number]] } | null;
+  views: [number, number][];
+}
+
 /** Where a new image lands: the answer of POST /embed and of an encoder in the page. */
-export interface Placement {
+export interface Placement extends Cloud {
   x?: number;
   y?: number;
   u: number;
   v: number;
-  spread: { rms: number; cov: [[number, number], [number, number]] } | null;
-  views: [number, number][];
   neighbours: { map: number[]; features: number[] | null };
   distance: number | null;
   out_of_map: number | null;
   size?: [number, number];
   thumb?: string;
+  /** An encoder in the page: finds the cloud, which takes as long as 32 images, once the image is looked at. */
+  cloud?(): Promise<Cloud>;
 }
 
 export interface ReviewItem {

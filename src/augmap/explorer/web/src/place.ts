@@ -1,8 +1,8 @@
 // An image dropped or pasted anywhere lands on the map: with the cloud of its views, its ellipse and its neighbours.
 
 import type { App } from "./app.ts";
-import { fitView, toScreen } from "./camera.ts";
-import type { Meta, Placement } from "./contract.ts";
+import { fitView, toScreen, type View } from "./camera.ts";
+import type { Cloud, Meta, Placement } from "./contract.ts";
 import { el, fill, iconButton, number, plural, score } from "./dom.ts";
 import { ellipseOf } from "./ellipse.ts";
 import type { Ink } from "./layers.ts";
@@ -67,14 +67,27 @@ export function placing(app: App, stage: Stage, ink: () => Ink, go: (row: number
     app.show(-1);
     render();
     opened();
-    const { u, v, spread, views } = placed.place;
-    if (fly) {
-      // the image and its whole cloud, from no farther than that and no nearer than a few neighbours
-      const [mu, mv] = views.length ? middleOf(views) : [u, v];
-      const reach = spread ? 2 * ellipseOf(spread.cov).a : 0;
-      const whole = fitView(stage.size, { u0: Math.min(u, mu - reach), u1: Math.max(u, mu + reach), v0: Math.min(v, mv - reach), v1: Math.max(v, mv + reach) });
-      stage.fly({ ...whole, d: Math.max(whole.d, Math.min(stage.view.d, stage.closeUp(u, v) * 1.6)) });
+    if (fly) flyTo(placed.place);
+    stage.repaint();
+    if (placed.place.cloud) void addCloud(placed, placed.place.cloud, fly ? stage.heading : null);
+  };
+  /** The image and its whole cloud, from no farther than that and no nearer than a few neighbours. */
+  const flyTo = ({ u, v, spread, views }: Placement) => {
+    const [mu, mv] = views.length ? middleOf(views) : [u, v];
+    const reach = spread ? 2 * ellipseOf(spread.cov).a : 0;
+    const whole = fitView(stage.size, { u0: Math.min(u, mu - reach), u1: Math.max(u, mu + reach), v0: Math.min(v, mv - reach), v1: Math.max(v, mv + reach) });
+    stage.fly({ ...whole, d: Math.max(whole.d, Math.min(stage.view.d, stage.closeUp(u, v) * 1.6)) });
+  };
+  /** The cloud of an image that is shown without it meanwhile; the view takes it in unless it was moved since. */
+  const addCloud = async (placed: Placed, find: () => Promise<Cloud>, heading: View | null) => {
+    try {
+      Object.assign(placed.place, await find(), { cloud: undefined });
+    } catch (e) {
+      return say(sentence(`no cloud: ${reasonOf(e)}`));
     }
+    if (shown !== placed) return;
+    render();
+    if (heading && stage.heading === heading) flyTo(placed.place);
     stage.repaint();
   };
   const close = (everything: boolean): boolean => {

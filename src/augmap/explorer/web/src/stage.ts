@@ -48,6 +48,8 @@ export class Stage {
   private readonly context: CanvasRenderingContext2D;
   private frame = 0;
   private flying = 0;
+  /** Where the last flight goes, or ended; null once the view was moved by hand. */
+  heading: View | null = null;
   private travelling = false;
   private opacity = 0.5;
   private opacityTimer = 0;
@@ -133,6 +135,7 @@ export class Stage {
 
   lookAt(view: View, follow = true): void {
     this.fitted = false;
+    this.heading = null;
     this.place(view, follow);
   }
 
@@ -150,6 +153,7 @@ export class Stage {
   fly(to: View, fitted = false): void {
     cancelAnimationFrame(this.flying);
     this.fitted = fitted;
+    this.heading = to;
     if (reducedMotion()) return this.place(to, true);
     const path = flight(this.view, to);
     const began = performance.now();

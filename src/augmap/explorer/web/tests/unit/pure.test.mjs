@@ -17,6 +17,7 @@ const { frameOf, fromBase64, duration } = await load("frames");
 const { pictureSize } = await load("layers");
 const { lerp } = await load("compare");
 const { unpack } = await load("source");
+const { spread } = await load("spread");
 
 /** A small generator, so that a failure can be repeated. */
 function random(seed) {
@@ -297,4 +298,13 @@ test("a blob inside a file is base64 of gzip", async () => {
   const bytes = Uint8Array.from({ length: 1000 }, (_, i) => i % 251);
   const text = gzipSync(bytes).toString("base64").replace(/.{76}/g, "$&\n");
   assert.deepEqual(new Uint8Array(await unpack(text)), bytes);
+});
+
+test("how far apart views are: hand counted, and nothing of one view", () => {
+  const views = [[0, 0], [4, 2], [2, 4]];
+  const found = spread(views);
+  assert.equal(found.views, views);
+  assert.ok(Math.abs(found.spread.rms - Math.sqrt(16 / 3)) < 1e-12); // each coordinate is off its mean by 2, 2, 0
+  assert.deepEqual(found.spread.cov, [[4, 2], [2, 4]]);
+  for (const few of [[], [[1, 2]]]) assert.deepEqual(spread(few), { views: [], spread: null });
 });
