@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from augmap.cli import export as command
 from augmap.cli.main import run
+from augmap.export.onnx import Exported
 from madeup import full_map
 
 
@@ -66,3 +68,16 @@ def test_a_network_of_ones_own(tmp_path, capsys):
     path = full_map(30).save(tmp_path / "own.map")
     assert run(["export", str(path), "--to", "onnx", "-o", str(tmp_path / "a.onnx")]) == 2
     assert "augmap.export.onnx.to_onnx(m, backbone=module)" in capsys.readouterr().err
+
+
+def test_a_transform_of_ones_own_makes_no_cloud(tmp_path, capsys, monkeypatch):
+    """It is Python, which no page runs: the page places images without it, and the command says so."""
+    m = full_map(30)
+    m.config = m.config.replace(augment="custom")
+    path = m.save(tmp_path / "own.map")
+    monkeypatch.setattr(command, "_encoder", lambda map, half: Exported(b"a model", 0.0, 1.0))
+    assert run(["export", str(path), "--to", "html", "--with-encoder", "-o", str(tmp_path / "a.html")]) == 0
+    assert "the page shows no cloud of a placed image's views" in capsys.readouterr().err
+    page = (tmp_path / "a.html").read_text(encoding="utf-8")
+    assert 'id="encoder.onnx"' in page
+    assert 'id="views.onnx"' not in page
