@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from augmap import folder as disk
 from augmap.api import Bars, Say, place
-from augmap.baselines.options import check_name, refuse
+from augmap.baselines.options import check_name, given, refuse
 from augmap.baselines.trained import TRAINED, trained
 from augmap.errors import InputError
 from augmap.imagemap import ImageMap
@@ -159,7 +159,7 @@ def baseline(
             seed=seed,
             dim=dim,
             listeners=listeners,
-            **_given(train),
+            **given(train),
             **opening,
             **speak,
         )
@@ -173,22 +173,22 @@ def baseline(
             raise InputError(f"{opened.source}: a map needs at least 2 images, found {len(opened)}")
         for note in opened.notes:
             say(note)
-        settings = _given({**tsne, **umap, "dim": dim})
+        settings = given({**tsne, **umap, "dim": dim})
         made = _laid_out(
             name,
             opened,
             settings,
-            before=_given(before),
+            before=given(before),
             metric=metric,
             features=features,
-            read=_given({"size": feature_size, "mean": mean, "std": std, "device": device}),
+            read=given({"size": feature_size, "mean": mean, "std": std, "device": device}),
             simclr={
                 "init": init,
                 "output": output,
                 "resume": resume,
                 "started": started,
                 "listeners": listeners,
-                **_given(train),
+                **given(train),
             },
             seed=seed,
             **speak,
@@ -200,7 +200,7 @@ def baseline(
             from augmap.evaluate.accuracy import accuracy
 
             found = accuracy(made.positions, made.labels, made.splits)
-            made.info["knn"] = None if found is None else _given(found)
+            made.info["knn"] = None if found is None else given(found)
         made.info["seconds"] = round(time.monotonic() - started, 2)
         if output is not None:
             made.save(output, overwrite=True)
@@ -246,7 +246,3 @@ def _laid_out(
 
     how = name.removeprefix("simclr+")
     return simclr_layout(images, how, layout=settings, say=say, **before, **simclr, **common)
-
-
-def _given(options: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float
 
 from augmap.baselines.layout import to_map
+from augmap.baselines.options import given
 from augmap.baselines.tsne import reduced, tsne_layout
 from augmap.baselines.umap import umap_layout
 from augmap.errors import InputError
@@ -56,7 +57,7 @@ def features_tsne(
     """
     h, what = read_features(source, images, say=say, progress=progress, **(read or {}))
     x, _ = reduced(h, pca, settings.get("seed", 0), progress, whitening=whitening)
-    read = {**what, **_given(pca=pca, whitening=whitening)}
+    read = {**what, **given({"pca": pca, "whitening": whitening})}
     layout = tsne_layout(x, progress=progress, **settings)
     return to_map(images, layout, "t-SNE of features", h, read=read)
 
@@ -75,13 +76,9 @@ def features_umap(
     """Return the UMAP of features; parameters as in :func:`features_tsne`."""
     h, what = read_features(source, images, say=say, progress=progress, **(read or {}))
     x, _ = reduced(h, pca, settings.get("seed", 0), progress, whitening=whitening)
-    read = {**what, **_given(pca=pca, whitening=whitening)}
+    read = {**what, **given({"pca": pca, "whitening": whitening})}
     layout = umap_layout(x, say=say, progress=progress, **settings)
     return to_map(images, layout, "UMAP of features", h, read=read)
-
-
-def _given(**options: Any) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
 
 
 def read_features(

@@ -78,5 +78,10 @@ def refuse(name: str, options: Mapping[str, Any]) -> None:
             )
 
 
+def given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that are not None."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
 def _dashed(option: str) -> str:
     return option.replace("_", "-")

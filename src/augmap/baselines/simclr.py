@@ -14,6 +14,7 @@ from typing import Any
 from augmap import folder as disk
 from augmap.api import Bars, Say
 from augmap.baselines.layout import library, to_map
+from augmap.baselines.options import given
 from augmap.baselines.trained import trained
 from augmap.baselines.tsne import EARLY, ITERATIONS, reduced, tsne_layout
 from augmap.baselines.umap import umap_layout
@@ -111,7 +112,7 @@ def simclr_layout(
         simclr={
             "config": encoder.config.to_dict() if encoder.config else None,
             "seconds": encoder.info.get("seconds"),
-            **{k: v for k, v in {"pca": pca, "whitening": whitening}.items() if v is not None},
+            **given({"pca": pca, "whitening": whitening}),
         },
     )
 
