@@ -61,7 +61,7 @@ export const scenarios = {
       const table = await page.evaluate(() => [[...augmapPage.app.table.x], [...augmapPage.app.table.y]]);
       await page.getByRole("button", { name: "Replay the training" }).click();
       const slider = page.getByLabel("Frame");
-      await page.waitForSelector(".replay .hint");
+      await page.waitForFunction(() => Number(document.querySelector("[aria-label=Frame]").value) > 0); // it plays
       await slider.focus();
       await page.keyboard.press("Home"); // a hand on the scrubber stops the film
       const count = Number(await slider.getAttribute("max")) + 1;
