@@ -1,13 +1,14 @@
-"""How the preset ``quick`` was chosen: settings of the pretraining, and ways into two dimensions.
+"""How the first stage of the preset ``quick`` was chosen: one change at a time, in equal time.
 
-    python experiments/search.py --images cifar10/                 the first stage, one change at a time
-    python experiments/search.py --images cifar10/ --map A.map     from the features of a finished map
+    python experiments/search.py --images cifar10/                              one seed, 1,000 steps of quick
+    python experiments/search.py --images cifar10/ --steps 2200 --seeds 0 1 2 --only "quick|batch 256"
 
 All 60,000 images of CIFAR-10 are trained on, without labels. Variants are compared by the kNN accuracy
 (k = 15) of 5,000 training images against the other 45,000 training images; test labels are never looked
-at. A variant of the first stage gets two and a half minutes of two cores by the processor's clock
-(``coreminutes.py``), so that other work on the machine changes nothing, a way into two dimensions takes
-what it takes. Results are written as they come; what is there already is not made again.
+at. A change that leaves the price of a step as it is gets the steps of ``quick``; any other gets as many as
+fit into the same processor time of one thread (``coreminutes.py``), by the price of both, measured in turns
+first. 2,200 steps are what ``quick`` makes in a budget of five minutes of two cores. Results are written as
+they come; what is there already is not made again. ``ways.py`` is the same for the way into two dimensions.
 """
 
 from __future__ import annotations
@@ -17,37 +18,30 @@ import coreminutes  # noqa: F401 # first: the clock, and one thread
 import argparse  # isort: skip
 import dataclasses
 import json
+import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from choosing import DEFAULTS, QUICK, held_out_accuracy, read, write
 from common import HERE, hardware
 
 import augmap
 from augmap.config import Config
-from augmap.evaluate.knn import knn_accuracy
-from augmap.imagemap import ImageMap
 from augmap.images.imageset import ImageSet
 from augmap.images.open import open_images
 from augmap.method import backbones, edges, train
-from augmap.method.layout import layout
-from augmap.method.seeds import generator
 from augmap.method.whiten import whitened
-from augmap.neighbors import nearest
-from augmap.presets import PRESETS
-from augmap.settings import BACKBONE, BATCH, fingerprint
 
-SECONDS = 150.0
-HELD_OUT = 5000
-QUICK = PRESETS["quick"]
+TURNS, TIMED = 3, 40
+"""How often the price of a step is measured in turns with that of ``quick``, and over how many steps."""
 PRETRAIN, MAP = QUICK.stages
-DEFAULTS = {"backbone": BACKBONE["cpu"], "batch_size": BATCH["cpu"], **QUICK.settings}
 
 
 @dataclass(frozen=True)
@@ -58,6 +52,8 @@ class Change:
     config: dict[str, Any] = field(default_factory=dict)
     patch: Callable[[], None] = lambda: None
     """For what augmap itself cannot do: a change of its code in this process."""
+    same_price: bool = False
+    """Whether a step computes what one of ``quick`` does."""
 
 
 def net(widths: tuple[int, ...], blocks: tuple[int, ...]) -> Callable[[], None]:
@@ -75,7 +71,7 @@ def net(widths: tuple[int, ...], blocks: tuple[int, ...]) -> Callable[[], None]:
 
 def progressive(size: int, share: float) -> Callable[[], None]:
     """Views of ``size`` pixels for the first ``share`` of the steps."""
-    of: dict[str, int | None] = {"total": None}
+    of = {"total": 0}
     plain = train._train_stage
 
     def pairs(self, batches, part=edges.ALL):
@@ -84,9 +80,7 @@ def progressive(size: int, share: float) -> Callable[[], None]:
             images = self.source.take(batch)
             b = len(batch)
             drawn = edges.draw(self.augmentation, 2 * b, random, image_size=height, channels=channels)
-            # while the pace is measured, before the total is known, both sizes come in their proportion
-            early = k % 10 < share * 10 if of["total"] is None else k < share * of["total"]
-            edge = size if early else self.view_size
+            edge = size if k < share * of["total"] else self.view_size
             halves = (drawn[:b], drawn[b:])
             yield torch.cat([edges.apply(images, half, edge) for half in halves]), None
 
@@ -131,23 +125,33 @@ def more_views(k: int) -> Callable[[], None]:
 
 ADAMW = {"optimizer": "adamw", "momentum": 0.9, "lr": 3e-3, "weight_decay": 0.05, "vector_lr": 3e-3}
 
+
+def same(**stage: Any) -> Change:
+    """Return a change of the stage at the same price."""
+    return Change(stage, same_price=True)
+
+
 VARIANTS: dict[str, Change] = {
-    "quick": Change(),
-    "AdamW": Change(ADAMW),
-    "Muon, rate 0.01": Change({"lr": 0.01}),
-    "Muon, rate 0.05": Change({"lr": 0.05}),
-    "weight decay 0.1": Change({"weight_decay": 0.1}),
+    "quick": same(),
     "batch 256": Change(config={"batch_size": 256}),
-    "batch 256, 4 views of 128 images": Change(config={"batch_size": 256}, patch=more_views(4)),
     "16 px in the first half": Change(patch=progressive(16, 0.5)),
+    "temperature 0.15": same(temperature=0.15),
+    "temperature 0.3": same(temperature=0.3),
+    "decoupled": same(decoupled=True),
+    "4 views of 64 images": Change(patch=more_views(4)),
+    "crops from 0.12": Change(
+        config={"augmentation": {"grey": 0.1, "crop_area": (0.12, 1.0)}}, same_price=True
+    ),
+    "Muon, rate 0.01": same(lr=0.01),
+    "Muon, rate 0.05": same(lr=0.05),
+    "Muon, momentum 0.9": same(momentum=0.9),
+    "weight decay 0.1": same(weight_decay=0.1),
     "network 64, 128, 256": Change(patch=net((64, 128, 256), (1, 1, 1))),
-    "temperature 0.15": Change({"temperature": 0.15}),
-    "temperature 0.3": Change({"temperature": 0.3}),
-    "Cauchy": Change({"similarity": "cauchy", "temperature": 1.0}),
-    "crops from 0.12": Change(config={"augmentation": {"grey": 0.1, "crop_area": (0.12, 1.0)}}),
     "views as large as the image": Change({"view_scale": 1.0}),
+    "Cauchy": Change({"similarity": "cauchy", "temperature": 1.0}),
+    "AdamW": Change(ADAMW),
 }
-"""One change at a time; two of them go together where the name says so."""
+"""One change at a time."""
 
 
 def main() -> None:
@@ -156,96 +160,64 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--images", required=True, help="CIFAR-10, as augmap fit takes it")
-    parser.add_argument("--map", help="a map of them, for the ways into two dimensions")
+    parser.add_argument("--steps", type=int, default=1000, help="of quick; the others get the same time")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--only", default="", help="only names that are found by this expression")
     parser.add_argument("--results", type=Path, default=HERE / "results" / "search.json")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", help="only names that contain this")
-    parser.add_argument("--one", help=argparse.SUPPRESS)  # the process that measures
     parser.add_argument("--cache", help="folder of the pixel store")
+    parser.add_argument("--one", nargs=3, metavar=("NAME", "STEPS", "SEED"), help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.one:
-        images = open_images(given.images, cache=given.cache)
-        work = ways(images, given.map)[given.one] if given.map else None
-        made = work() if work else pretrained(images, given.one, given.seed)
-        print(json.dumps({**made, "machine": hardware()}))
+    images = partial(open_images, given.images, cache=given.cache)
+    if given.one:  # the process that measures
+        name, steps, seed = given.one
+        print(json.dumps(trained(images(), name, int(steps), int(seed))))
         return
-    names = list(WAYS) if given.map else list(VARIANTS)
-    for name in names:
-        key = f"two dimensions: {name}" if given.map else f"pretrain: {name}, seed {given.seed}"
-        found = json.loads(given.results.read_text()) if given.results.exists() else {}
-        if key in found or (given.only and given.only not in name):
-            continue
-        command = [sys.executable, __file__, *sys.argv[1:], "--one", name]
-        made = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
-        found = json.loads(given.results.read_text()) if given.results.exists() else {}
-        found[key] = json.loads(made.splitlines()[-1])
-        given.results.write_text(json.dumps(dict(sorted(found.items())), indent=1) + "\n")
-        print(key, {k: v for k, v in found[key].items() if k != "machine"}, flush=True)
+    for seed in given.seeds:
+        for name in VARIANTS:
+            key = f"{given.steps} steps: {name}, seed {seed}"
+            if key in read(given.results) or not re.search(given.only, name):
+                continue
+            price = 1.0 if VARIANTS[name].same_price else priced(name, given.images, given.cache)
+            made = run(name, round(given.steps / price), seed, given.images, given.cache)
+            entry = {"price": round(price, 3), **made, "machine": hardware()}
+            write(given.results, key, entry)
+            print(key, {k: v for k, v in entry.items() if k != "machine"}, flush=True)
 
 
-def pretrained(images: ImageSet, name: str, seed: int) -> dict[str, Any]:
-    """Train the first stage with a change; return what it scores."""
-    change = VARIANTS[name]
+def run(name: str, steps: int, seed: int, images: str, cache: str | None) -> dict[str, float]:
+    """Train a variant in a process of its own; return what it says."""
+    command = [sys.executable, __file__, "--images", images, "--one", name, str(steps), str(seed)]
+    command += ["--cache", cache] if cache else []
+    made = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return json.loads(made.splitlines()[-1])
+
+
+def priced(name: str, images: str, cache: str | None) -> float:
+    """Return the price of a step, in steps of ``quick``: the median of ratios measured in turns."""
+    ratios = []
+    for _ in range(TURNS):
+        quick, other = (run(k, -TIMED, 0, images, cache)["train_seconds"] for k in ("quick", name))
+        ratios.append(other / quick)
+    return float(np.median(ratios))
+
+
+def trained(images: ImageSet, name: str, steps: int, seed: int) -> dict[str, float]:
+    """Train the first stage with a change; return what it scores, nothing where steps are below 0."""
+    change, timed = VARIANTS[name], steps < 0
     change.patch()
-    stage = dataclasses.replace(PRETRAIN, **{"share": 1.0, **change.stage})
-    settings = {"preset": "experiment", "seed": seed, **DEFAULTS, **change.config}
-    made = augmap.fit(images, config=Config(stages=(stage,), budget=SECONDS, **settings))
-    history = made.info["history"]
-    return {
-        "h": accuracy(made.features, made, "cosine"),
-        "h_whitened": accuracy(whitened(made.features, MAP.whitening or 0.0), made, "cosine"),
-        "train_seconds": history["train_seconds"],
-        "views_per_second": history["views_per_second"],
-        "steps": made.config.stages[0].steps,
-        "precision": made.config.precision,
+    stage = dataclasses.replace(PRETRAIN, **{"share": None, "steps": abs(steps), **change.stage})
+    settings = {"seed": seed, **DEFAULTS, **change.config}
+    made = augmap.fit(
+        images.subset(range(2000)) if timed else images, config=Config(stages=(stage,), **settings)
+    )
+    found = {"steps": abs(steps), "train_seconds": made.info["history"]["train_seconds"]}
+    if timed:
+        return found
+    half = whitened(made.features, MAP.whitening)
+    return found | {
+        "h": held_out_accuracy(made.features, made, "cosine"),
+        "h_whitened": held_out_accuracy(half, made, "cosine"),
     }
-
-
-WAYS = (
-    *("free points, h as it is", "free points, power 0", "free points, power 0.25", "free points, power 0.5"),
-    *("free points, power 0.75", "free points, power 1", "head, 80 epochs", "head, 40 epochs"),
-    *("head, AdamW, 80 epochs", "head, AdamW, 1024 wide, 80 epochs", "head, h as it is, 80 epochs"),
-)
-
-
-def ways(images: ImageSet, path: str) -> dict[str, Callable[[], dict[str, Any]]]:
-    """Return the ways into two dimensions from the features of one map, by name."""
-    m = ImageMap.load(path)
-    assert m.features is not None
-
-    def points(power: float | None) -> dict[str, Any]:
-        h = m.features if power is None else whitened(m.features, power)
-        began = time.monotonic()
-        table = torch.from_numpy(nearest(h, MAP.neighbors, metric="cosine")[0])
-        found = layout(torch.from_numpy(h), table, generator(0, "layout"), passes=MAP.layout_passes)
-        seconds = time.monotonic() - began
-        return {
-            "h": accuracy(h, m, "cosine"),
-            "xy": accuracy(found.numpy(), m),
-            "seconds": round(seconds, 1),
-        }
-
-    def head(epochs: float, **change: Any) -> dict[str, Any]:
-        stage = dataclasses.replace(MAP, **{"share": None, "epochs": epochs, **change})
-        config = Config(stages=(stage,), preset="experiment", init=fingerprint(m), **DEFAULTS)
-        made = augmap.fit(images, config=config, init=m)
-        return {"xy": accuracy(made.positions, made), "seconds": made.info["history"]["train_seconds"]}
-
-    adamw = {**ADAMW, "weight_decay": 0.01}
-    powers = (None, 0.0, 0.25, 0.5, 0.75, 1.0)
-    found = [*(lambda p=p: points(p) for p in powers), lambda: head(80), lambda: head(40)]
-    found += [lambda: head(80, **adamw), lambda: head(80, **adamw, hidden=(1024,) * 3)]
-    found += [lambda: head(80, whitening=None)]
-    return dict(zip(WAYS, found, strict=True))
-
-
-def accuracy(x: np.ndarray, made: ImageMap, metric: str = "euclidean") -> float:
-    """Return the kNN accuracy of the held-out training images, in per cent."""
-    training = np.flatnonzero(np.array(made.splits) == "train")
-    mixed = np.random.default_rng(0).permutation(training)
-    rows = np.concatenate([mixed[HELD_OUT:], mixed[:HELD_OUT]])
-    parts = ["train"] * (len(rows) - HELD_OUT) + ["test"] * HELD_OUT
-    return round(100 * knn_accuracy(x[rows], made.labels[rows], parts, metric=metric).accuracy, 2)
 
 
 if __name__ == "__main__":
