@@ -139,6 +139,9 @@ VARIANTS: dict[str, Change] = {
     "temperature 0.3": same(temperature=0.3),
     "decoupled": same(decoupled=True),
     "4 views of 64 images": Change(patch=more_views(4)),
+    "8 views of 32 images": Change(patch=more_views(8)),
+    "4 views of 64 images, temperature 0.15": Change({"temperature": 0.15}, patch=more_views(4)),
+    "4 views of 128 images": Change(config={"batch_size": 256}, patch=more_views(4)),
     "crops from 0.12": Change(
         config={"augmentation": {"grey": 0.1, "crop_area": (0.12, 1.0)}}, same_price=True
     ),
@@ -151,7 +154,7 @@ VARIANTS: dict[str, Change] = {
     "Cauchy": Change({"similarity": "cauchy", "temperature": 1.0}),
     "AdamW": Change(ADAMW),
 }
-"""One change at a time."""
+"""One change at a time, and what came of the good ones together."""
 
 
 def main() -> None:
