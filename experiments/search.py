@@ -37,6 +37,7 @@ from augmap.config import Config
 from augmap.images.imageset import ImageSet
 from augmap.images.open import open_images
 from augmap.method import backbones, edges, train
+from augmap.method.step import contrast
 from augmap.method.whiten import whitened
 
 TURNS, TIMED = 3, 40
@@ -108,13 +109,7 @@ def more_views(k: int) -> Callable[[], None]:
             yield torch.cat(views), None
 
     def loss(z, places, similarity, stage):
-        z = torch.nn.functional.normalize(z.float(), dim=1)
-        likeness = z @ z.T / stage.temperature
-        image = torch.arange(len(z)) % (len(z) // k)
-        same = image[:, None] == image
-        others = likeness.masked_fill(same, -torch.inf).logsumexp(1, keepdim=True)
-        each = torch.logaddexp(others, likeness) - likeness
-        return each[same & ~torch.eye(len(z), dtype=torch.bool)].mean()
+        return contrast(z.unflatten(0, (k, -1)), similarity, stage)
 
     def patch() -> None:
         edges.AugmentationGraph.pairs = pairs
@@ -140,8 +135,11 @@ VARIANTS: dict[str, Change] = {
     "decoupled": same(decoupled=True),
     "4 views of 64 images": Change(patch=more_views(4)),
     "8 views of 32 images": Change(patch=more_views(8)),
-    "4 views of 64 images, temperature 0.15": Change({"temperature": 0.15}, patch=more_views(4)),
-    "4 views of 128 images": Change(config={"batch_size": 256}, patch=more_views(4)),
+    "4 views, temperature 0.15": Change({"temperature": 0.15}, patch=more_views(4)),
+    "4 views, rate 0.05": Change({"lr": 0.05}, patch=more_views(4)),
+    "4 views, rate 0.05, temperature 0.15": Change({"lr": 0.05, "temperature": 0.15}, patch=more_views(4)),
+    "4 views, rate 0.1": Change({"lr": 0.1}, patch=more_views(4)),
+    "Muon, rate 0.1": same(lr=0.1),
     "crops from 0.12": Change(
         config={"augmentation": {"grey": 0.1, "crop_area": (0.12, 1.0)}}, same_price=True
     ),
