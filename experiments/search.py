@@ -37,8 +37,8 @@ from augmap.config import Config
 from augmap.images.imageset import ImageSet
 from augmap.images.open import open_images
 from augmap.method import backbones, edges, train
-from augmap.method.step import contrast
 from augmap.method.whiten import whitened
+from augmap.settings import BATCH
 
 TURNS, TIMED = 3, 40
 """How often the price of a step is measured in turns with that of ``quick``, and over how many steps."""
@@ -96,34 +96,17 @@ def progressive(size: int, share: float) -> Callable[[], None]:
     return patch
 
 
-def more_views(k: int) -> Callable[[], None]:
-    """``k`` views of an image, each pair of them an edge, of fewer images: as many views a step."""
-
-    def pairs(self, batches, part=edges.ALL):
-        _, height, _, channels = self.source.shape
-        for batch, random in batches:
-            b = 2 * len(batch) // k
-            images = self.source.take(batch[:b])
-            drawn = edges.draw(self.augmentation, k * b, random, image_size=height, channels=channels)
-            views = [edges.apply(images, drawn[i * b : (i + 1) * b], self.view_size) for i in range(k)]
-            yield torch.cat(views), None
-
-    def loss(z, places, similarity, stage):
-        return contrast(z.unflatten(0, (k, -1)), similarity, stage)
-
-    def patch() -> None:
-        edges.AugmentationGraph.pairs = pairs
-        train.stage_loss = loss
-
-    return patch
-
-
 ADAMW = {"optimizer": "adamw", "momentum": 0.9, "lr": 3e-3, "weight_decay": 0.05, "vector_lr": 3e-3}
 
 
 def same(**stage: Any) -> Change:
     """Return a change of the stage at the same price."""
     return Change(stage, same_price=True)
+
+
+def views(k: int, **stage: Any) -> Change:
+    """Return a change to ``k`` views of an image, of so many images that a step has as many views."""
+    return Change({"views": k, **stage}, config={"batch_size": 2 * BATCH["cpu"] // k})
 
 
 VARIANTS: dict[str, Change] = {
@@ -133,12 +116,12 @@ VARIANTS: dict[str, Change] = {
     "temperature 0.15": same(temperature=0.15),
     "temperature 0.3": same(temperature=0.3),
     "decoupled": same(decoupled=True),
-    "4 views of 64 images": Change(patch=more_views(4)),
-    "8 views of 32 images": Change(patch=more_views(8)),
-    "4 views, temperature 0.15": Change({"temperature": 0.15}, patch=more_views(4)),
-    "4 views, rate 0.05": Change({"lr": 0.05}, patch=more_views(4)),
-    "4 views, rate 0.05, temperature 0.15": Change({"lr": 0.05, "temperature": 0.15}, patch=more_views(4)),
-    "4 views, rate 0.1": Change({"lr": 0.1}, patch=more_views(4)),
+    "4 views of 64 images": views(4),
+    "8 views of 32 images": views(8),
+    "4 views, temperature 0.15": views(4, temperature=0.15),
+    "4 views, rate 0.05": views(4, lr=0.05),
+    "4 views, rate 0.05, temperature 0.15": views(4, lr=0.05, temperature=0.15),
+    "4 views, rate 0.1": views(4, lr=0.1),
     "Muon, rate 0.1": same(lr=0.1),
     "crops from 0.12": Change(
         config={"augmentation": {"grey": 0.1, "crop_area": (0.12, 1.0)}}, same_price=True

@@ -54,6 +54,9 @@ def stages(**changes) -> tuple[Stage, ...]:
         ({"warmup_epochs": -1}, "warmup_epochs must not be negative"),
         ({"warmup_epochs": 11}, "warmup_epochs must lie in [0, epochs=10], got 11"),
         ({"momentum": 1}, "momentum must lie in [0, 1), got 1.0"),
+        ({"views": 1}, "views must be at least 2, got 1"),
+        ({"views": 4, "loss": "negative_sampling"}, "views=4 needs loss='info_nce', got 'negative_sampling'"),
+        ({"views": 4, "edges": "pixels"}, "views=4 needs edges='augmentation', got 'pixels'"),
         ({"view_scale": 1.5}, "view_scale must lie in (0, 1], got 1.5"),
         (
             {"similarity": "euclid"},
@@ -213,6 +216,9 @@ def _agree(values):
         values["edges"] = "augmentation"
     if values["loss"] == "negative_sampling":
         values |= {"edges": "pixels", "similarity": "umap", "dof": 1.0}
+    values["views"] += 1
+    if values["edges"] != "augmentation" or values["loss"] != "info_nce":
+        values["views"] = 2
     if values["edges"] != "pixels":
         values["affinity"] = "even"
     values["neighbors"] = max(values["neighbors"], 2)

@@ -123,8 +123,10 @@ class Stage:
     whitening: float | None = None
     """How far h is whitened before neighbours are looked for in ``neighbors`` and ``layout``: its centred
     principal components are divided by this power of their deviation. None takes h as it is, 0 centres it."""
-    layout_passes: float = 120.0
+    layout_passes: float = 350.0
     """How often each image is moved while ``layout`` lays the graph out."""
+    views: int = 2
+    """Views of an image in a step, with ``augmentation``: each pair of them is an edge."""
     view_scale: float | None = 1.0
     """Edge of a view as a share of the image's. None: that of the mean crop, so that things are as large in
     views as in the plain images of the map (Touvron et al., NeurIPS 2019, arXiv 1906.06423); smaller views
@@ -191,6 +193,8 @@ class Stage:
             *("layout_passes", "end_temperature"),
             where=where,
         )
+        if self.views < 2:
+            raise InputError(f"{where}views must be at least 2, got {self.views}")
         not_negative(self, "norm_penalty", "warmup_epochs", "weight_decay", "min_dist", where=where)
         if self.view_scale is not None and self.view_scale > 1:
             raise InputError(f"{where}view_scale must lie in (0, 1], got {self.view_scale:g}")
@@ -224,6 +228,7 @@ class Stage:
             *(("decoupled", "loss", "info_nce"), ("min_dist", "similarity", "umap")),
             *(("perplexity", "affinity", "perplexity"), ("affinity", "edges", "pixels")),
             *(("vector_lr", "optimizer", "muon"), ("nesterov", "optimizer", "sgd")),
+            *(("views", "edges", "augmentation"), ("views", "loss", "info_nce")),
         ):
             mine, other = getattr(self, name), getattr(self, needs)
             if mine != defaults[name] and other != value:
@@ -262,7 +267,7 @@ class Config:
     """Name of the list that the stages were made from."""
     seed: int = 0
     batch_size: int = 512
-    """Images a step, over all processes; two views each."""
+    """Images a step, over all processes."""
     keep_short_batch: bool = False
     """End each epoch with its short last batch (the paper); else permutations are carried across epochs."""
     augment: str = "natural"

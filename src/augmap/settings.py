@@ -28,7 +28,7 @@ BUDGET = {"cpu": "20m", "cuda": "10m", "mps": "20m"}
 BACKBONE = {"cpu": "slim", "cuda": "resnet18", "mps": "resnet18"}
 """Network where none is asked for, by device."""
 BATCH = {"cpu": 128, "cuda": 512, "mps": 256}
-"""Images a step where neither preset nor user says how many, by device."""
+"""Images a step, two views each, where neither preset nor user says how many; by device."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +103,7 @@ def settle(
         raise InputError("preset 'continue' goes on from a map: give it as init (--init)")
     if epochs is None and seconds is None and any(s.share for s in PRESETS[preset].stages):
         seconds = parse_duration(BUDGET[device])
-    settings: dict[str, Any] = {"backbone": BACKBONE[device], "batch_size": BATCH[device]}
+    settings: dict[str, Any] = {"backbone": BACKBONE[device], "batch_size": default_batch(preset, device)}
     settings |= PRESETS[preset].settings
     settings |= {"seed": seed} | ({} if batch_size is None else {"batch_size": batch_size})
     settings |= {} if precision is None else {"precision": precision}
@@ -120,6 +120,11 @@ def settle(
     if start is not None:
         made = _started(made, start)
     return Settings(made, make_augmentation(made, augment), _module(made.backbone, backbone))
+
+
+def default_batch(preset: str, device: str) -> int:
+    """Return the images a step where nobody says how many: as many views, whatever views an image has."""
+    return BATCH[device] * 2 // max(stage.views for stage in PRESETS[preset].stages)
 
 
 def fingerprint(start: ImageMap) -> str:

@@ -34,8 +34,8 @@ def views(graph, batches, part=ALL):
     return [inputs for inputs, _ in graph.pairs(batches, part)]
 
 
-def augmented(augmentation=AUGMENTATIONS["natural"], size=6):
-    return AugmentationGraph(Source(images(), CPU), augmentation, size)
+def augmented(augmentation=AUGMENTATIONS["natural"], size=6, views=2):
+    return AugmentationGraph(Source(images(), CPU), augmentation, size, views)
 
 
 def test_first_ends_then_second_ends_of_the_right_images():
@@ -51,6 +51,15 @@ def test_the_two_views_are_drawn_apart_and_anew_for_each_step():
     assert not torch.equal(first, second)
     again, _ = views(augmented(), steps([1, 2], [1, 2]))
     assert torch.equal(first, again)
+
+
+def test_more_views_of_an_image_come_one_after_the_other():
+    (found,) = views(augmented(views=3), steps([1, 2]))
+    assert found.shape == (6, 3, 6, 6)
+    both = found.unflatten(0, (3, 2))
+    assert (both[[0, 0, 1]] - both[[1, 2, 2]]).abs().amax((2, 3, 4)).min() > 0.05
+    (same,) = views(augmented(NOTHING, views=3), steps([1, 2]))
+    torch.testing.assert_close(same, plain(torch.from_numpy(images()[[1, 2, 1, 2, 1, 2]])))
 
 
 def test_views_of_another_size():
@@ -156,6 +165,7 @@ def test_views_with_their_classes():
 
 GRAPHS = [
     augmented(),
+    augmented(views=4),
     weighted(),
     neighbor_graph(),
     LayoutGraph(Source(torch.arange(12.0)[:, None], CPU), torch.rand(12, 2)),
@@ -165,7 +175,7 @@ GRAPHS = [
 @pytest.mark.parametrize("graph", GRAPHS, ids=lambda g: type(g).__name__)
 @pytest.mark.parametrize("world", [2, 3])
 def test_shares_of_processes_are_slices_of_the_whole(graph, world):
-    ends = 1 if isinstance(graph, LayoutGraph) else 2
+    ends = 1 if isinstance(graph, LayoutGraph) else getattr(graph, "views", 2)
     batches = [list(range(12)), [7, 2, 9, 4, 0, 11], [3, 1, 2, 10, 5, 8, 6]]  # the last is a short one
     wholes = views(graph, steps(*batches))
     shares = [views(graph, steps(*batches), Part(rank, world)) for rank in range(world)]

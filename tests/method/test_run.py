@@ -42,6 +42,7 @@ STAGE = {
     "perplexity": ({"edges": "pixels", "affinity": "perplexity"}, 3.0),
     "whitening": (NEAR, 0.5),
     "layout_passes": ({**NEAR, "edges": "layout"}, 7.0),
+    "views": ({}, 4),
     "view_scale": ({}, 0.5),
     "train": ({}, "head"),
     "new_layer": ({}, "last"),

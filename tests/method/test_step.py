@@ -44,6 +44,16 @@ def test_contrast_counted():
     assert found == pytest.approx(math.log(2) + 2 * 6.5)
 
 
+def test_all_views_of_an_image_attract():
+    z = torch.tensor([[0.0], [1.0], [0.0], [1.0], [0.0], [3.0]])  # three views of two images
+    found = stage_loss(z, None, Cauchy(), stage(views=3)).item()
+    s = 1 / (1 + (z - z.T).square())
+    # of six pairs of views two lie 2 apart: those of the second image's last view
+    attraction = 2 / 6 * -math.log(1 + 4)
+    assert found == pytest.approx((s.sum(1) - 1).log().mean().item() - attraction)
+    assert found != pytest.approx(stage_loss(z[:4], None, Cauchy(), stage()).item())
+
+
 def test_loss_of_places_counted():
     z, places = torch.tensor([[0.0, 0.0], [3.0, 0.0]]), torch.tensor([[1.0, 0.0], [3.0, 2.0]])
     found = stage_loss(z, places, Cauchy(), stage()).item()

@@ -40,7 +40,8 @@ ALL = Part()
 Pairs = tuple[Float[Tensor, "m ..."], Float[Tensor, "m d"] | Int[Tensor, " m"] | None]
 """Inputs of the network, and what their outputs are to be if anybody knows: places, or classes.
 
-Without these the inputs are all first ends of the edges, then all second ends, to be contrasted.
+Without these the inputs are all first ends of the edges, then all second ends, to be contrasted; of more than
+two views all first views, all second views, and so on.
 """
 
 
@@ -70,7 +71,7 @@ class Edges(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class AugmentationGraph:
-    """An edge joins two random views of one image.
+    """An edge joins two random views of one image; of more than two views, each pair is an edge.
 
     Parameters
     ----------
@@ -79,11 +80,14 @@ class AugmentationGraph:
     augmentation : Augmentation or UserTransform
     view_size : int
         Edge of a view, px.
+    views : int
+        Views of an image in a batch.
     """
 
     source: Source
     augmentation: Augmentation | UserTransform
     view_size: int
+    views: int = 2
     unit: float = 1.0
 
     @property
@@ -103,9 +107,9 @@ class AugmentationGraph:
 
         for images in self.source.stream(rows()):
             b, generator = ahead.pop(0)
-            drawn = draw(self.augmentation, 2 * b, generator, image_size=height, channels=channels)
+            drawn = draw(self.augmentation, self.views * b, generator, image_size=height, channels=channels)
             views = []
-            for start in (0, b):
+            for start in range(0, self.views * b, b):
                 own = range(start, start + b)[part.of(b)]
                 mine = drawn[own.start : own.stop].to(images.device, non_blocking=True)
                 views.append(apply(images, mine, self.view_size))

@@ -98,7 +98,7 @@ class Graphs:
 
     def _views(self, stage: Stage) -> AugmentationGraph | LabelGraph:
         if stage.loss != "cross_entropy":
-            return AugmentationGraph(self.images, self.augmentation, self._view_size(stage))
+            return AugmentationGraph(self.images, self.augmentation, self._view_size(stage), stage.views)
         assert self.classes is not None
         train = torch.from_numpy(np.flatnonzero(self.classes >= 0))
         views = AugmentationGraph(self.images.only(train), self.augmentation, self._view_size(stage))

@@ -1,4 +1,4 @@
-"""A layout of a neighbour graph: the contrastive loss with free coordinates in the place of an encoder.
+"""A layout of a neighbour graph: t-SNE, with free coordinates in the place of an encoder.
 
 It is what the head is then taught, see ``edges = "layout"``: with few minutes a network that follows the
 loss itself stays far behind free points (36 % against 47 % on the same features), and points find a layout
@@ -6,8 +6,10 @@ of 60,000 images in seconds.
 
 References
 ----------
+van der Maaten & Hinton, "Visualizing data using t-SNE", JMLR 2008; Belkina et al., "Automated optimized
+parameters for t-distributed stochastic neighbor embedding", Nature Communications 2019 (the step length);
 Damrich, Böhm, Hamprecht & Kobak, "From t-SNE to UMAP with contrastive learning", ICLR 2023,
-https://openreview.net/forum?id=B8a1FcY0vi
+https://openreview.net/forum?id=B8a1FcY0vi (what it is to the contrastive loss: all pairs are negatives)
 """
 
 from __future__ import annotations
@@ -18,19 +20,16 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-ANCHORS = 4096
-"""Points moved in one step, at most a tenth of all, so that a step sees a map that stands almost still."""
-NEGATIVES = 1024
-"""Points that all anchors of a step are repelled by."""
-RATE = 20.0
-"""Step length at the beginning, falling to 0 in a straight line; in units of the kernel's width."""
-EXAGGERATION = 4.0
-"""Attraction is this much stronger in the first ``EARLY`` of the steps (van der Maaten & Hinton, 2008)."""
+from augmap.method.repulsion import Grid, repulsion
+
+EXAGGERATION = 12.0
+"""Attraction is this much stronger in the first ``EARLY`` of the steps, and steps so much shorter."""
 EARLY = 0.3
-START = 20.0
+MOMENTUM = 0.8
+LONGEST = 5.0
+"""No point moves further in one step, in widths of the kernel."""
+START = 1e-4
 """Standard deviation of the start, the principal components of the features."""
-LONGEST = 4.0
-"""No pull or push is longer."""
 
 
 @torch.no_grad()
@@ -40,19 +39,18 @@ def layout(
     random: torch.Generator,
     *,
     dim: int = 2,
-    passes: float = 120.0,
+    passes: float = 350.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Float[Tensor, "n d"]:
     r"""Return coordinates in which neighbours lie together and other points do not.
 
-    Stochastic descent of the InfoNCE loss with the Cauchy kernel :math:`s = 1 / (1 + d^2)`, averaged over
-    all neighbours :math:`j \in N(i)` of an anchor, against a sample :math:`C` of points that the anchors of
-    a step share:
+    Gradient descent, with momentum and a gain for each coordinate, of the loss of t-SNE with the Cauchy
+    kernel :math:`s = 1 / (1 + d^2)`, in which all neighbours :math:`j \in N(i)` of a point weigh the same:
 
-    .. math:: L_i = -\frac{\lambda}{k} \sum_{j \in N(i)} \log s_{ij} + \log \sum_{c \in C} s_{ic}
+    .. math:: L = -\frac{\lambda}{nk} \sum_i \sum_{j \in N(i)} \log s_{ij} + \log \sum_{i \neq j} s_{ij}
 
-    with the exaggeration :math:`\lambda`. Averaging over the neighbours matters: with one of them drawn at
-    a time, kNN accuracy after the same time is 5 to 10 points lower.
+    with the exaggeration :math:`\lambda`. It matters that all points repel each other and not a sample of
+    them (``experiments/ways.py``).
 
     Parameters
     ----------
@@ -63,38 +61,39 @@ def layout(
     dim : int
         Coordinates, d.
     passes : float
-        How often each point is an anchor.
+        How often each point is moved.
 
     Returns
     -------
     (n, d) float32 tensor on the CPU, centred.
     """
-    n, k = neighbors.shape
     y = START * _principal(features, dim, random)
-    anchors = max(1, min(ANCHORS, n // 10))
-    steps = max(1, round(passes * n / anchors))
+    move, gain, grid = torch.zeros_like(y), torch.ones_like(y), Grid()
+    steps = max(1, round(passes))
     for step in range(steps):
-        rate = RATE * (1 - step / steps)
         pull = EXAGGERATION if step < EARLY * steps else 1.0
-        i = torch.randint(n, (anchors,), generator=random)
-        c = torch.randint(n, (min(NEGATIVES, n),), generator=random)
-        j = neighbors[i]  # (a, k)
-        s = torch.ones(())
-        away = [own[:, None] - other for own, other in zip(y[i].T, y[c].T, strict=True)]  # d of (a, c)
-        for apart in away:
-            s = torch.addcmul(s, apart, apart)
-        s.reciprocal_()  # (a, c)
-        total = s.sum(1)
-        s.square_()
-        push = torch.stack([apart.mul_(s).sum(1) / total for apart in away], 1)  # (a, d)
-        toward = y[i, None] - y[j]  # (a, k, d)
-        toward *= (pull / (2 * k) / (1 + toward.square().sum(2)))[..., None]  # half at either end
-        move = (toward.sum(1) - push).clamp_(-LONGEST, LONGEST)
-        y.index_add_(0, i, move, alpha=-2 * rate)
-        y.index_add_(0, j.flatten(), toward.flatten(0, 1), alpha=2 * rate)
-        if progress and (step % 50 == 49 or step == steps - 1):
+        slope = gradient(y, neighbors, pull, grid, random)
+        against = move.sign() != slope.sign()  # goes on in the direction it came from
+        gain = torch.where(against, gain + 0.2, 0.8 * gain + 0.01)
+        move.mul_(MOMENTUM).sub_(gain * slope, alpha=1 / pull)
+        move *= (LONGEST / move.norm(dim=1, keepdim=True)).clamp_max(1.0)
+        y += move
+        y -= y.mean(0)
+        if progress and (step % 10 == 9 or step == steps - 1):
             progress(step + 1, steps)
-    return y - y.mean(0)
+    return y
+
+
+def gradient(
+    y: Float[Tensor, "n d"], neighbors: Int[Tensor, "n k"], pull: float, grid: Grid, random: torch.Generator
+) -> Float[Tensor, "n d"]:
+    """Return n / 4 times the gradient of the loss with the exaggeration ``pull``."""
+    n, k = neighbors.shape
+    toward = y[:, None] - y[neighbors]  # (n, k, d)
+    toward *= (pull / (2 * k) / (1 + toward.square().sum(2)))[..., None]  # half at either end
+    slope = toward.sum(1).index_add_(0, neighbors.flatten(), toward.flatten(0, 1), alpha=-1)
+    z, f = repulsion(y, grid, random)
+    return slope.sub_(f, alpha=n / float(z.sum() - n))
 
 
 def _principal(x: Float[Tensor, "n f"], dim: int, random: torch.Generator) -> Float[Tensor, "n d"]:

@@ -6,7 +6,6 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator
-from functools import partial
 
 import numpy as np
 import torch
@@ -18,8 +17,9 @@ from augmap.method.batchnorm import synchronise
 from augmap.method.edges import Edges, Part
 from augmap.method.encoder import Encoder
 from augmap.method.graphs import pixel_neighbors, weigh
-from augmap.method.layout import ANCHORS, layout
+from augmap.method.layout import gradient
 from augmap.method.project import project
+from augmap.method.repulsion import Grid
 from augmap.method.schedule import stage_batch
 from augmap.method.seeds import generator
 from augmap.method.step import make_kernel, make_optimizer, set_trained, share_temperature, stage_loss
@@ -32,6 +32,10 @@ _SAMPLE = 512
 """Images that a projection is timed on, and thumbnails."""
 _NEIGHBORS = 30_000
 """Points among which neighbours are searched to time the search."""
+_PLACES = 30_000
+"""Points that a step of a layout is timed on."""
+_SPREAD = 0.13
+"""Standard deviation of a layout of one point; it grows with the root of their number."""
 _PIXELS = 2**24
 """Pixel values among which neighbours are searched to time that search."""
 _JUDGED = 12_000
@@ -141,13 +145,12 @@ def graph_seconds(projection: float, stage: Stage, n: int, features: int) -> flo
     seconds = 2 * projection + search * (n / m) * (n / q)
     if stage.edges == "neighbors":
         return seconds
-    m = min(n, 10 * ANCHORS)  # a step of the layout takes the same time from here on
-    table = torch.randint(m, (m, k), generator=generator(0, "probe"))
-    trial = partial(layout, torch.zeros(m, 2), table, generator(0, "probe"), dim=stage.dim)
-    anchors = max(1, min(ANCHORS, m // 10))
-    one, more = (_timed(lambda steps=steps: trial(passes=steps * anchors / m)) for steps in (1, 9))
-    steps = stage.layout_passes * n / max(1, min(ANCHORS, n // 10))
-    return seconds + one + max(0.0, more - one) / 8 * steps
+    m = min(n, _PLACES)
+    random = generator(0, "probe")
+    places = _SPREAD * math.sqrt(m) * torch.randn(m, stage.dim, generator=random)
+    table, grid = torch.randint(m, (m, k), generator=random), Grid()
+    step = _timed(lambda: gradient(places, table, 1.0, grid, random))
+    return seconds + step * (n / m) * stage.layout_passes
 
 
 def _pixel_seconds(stage: Stage, n: int, columns: int) -> float:

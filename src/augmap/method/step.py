@@ -19,7 +19,7 @@ from augmap.method.sampling import negative_sampling
 from augmap.method.similarity import LogSimilarity, make_similarity
 
 
-def contrast(views: Float[Tensor, "2 b d"], similarity: LogSimilarity, stage: Stage) -> Float[Tensor, ""]:
+def contrast(views: Float[Tensor, "k b d"], similarity: LogSimilarity, stage: Stage) -> Float[Tensor, ""]:
     """Return the loss of a stage: pairs against the rows of all processes, and the norm penalty."""
     columns = gather_views(views) if world_size() > 1 else None
     offset = rank() * views.shape[1]
@@ -46,7 +46,7 @@ def stage_loss(
     with it the cluster's edge, into the empty middle (37 % against 42 % on the same layout).
     """
     if places is None:
-        return contrast(z.unflatten(0, (2, -1)), similarity, stage)
+        return contrast(z.unflatten(0, (stage.views, -1)), similarity, stage)
     if stage.loss == "cross_entropy":
         return nn.functional.cross_entropy(z.float(), places, label_smoothing=stage.label_smoothing)
     return -similarity(z.float(), places).mean()

@@ -275,7 +275,7 @@ class StageWatch:
             epoch=self.done / span.per_epoch,
             loss=self._loss,
             learning_rate=rate,
-            views_per_second=2 * span.batch / self._pace if self._pace else math.nan,
+            views_per_second=span.stage.views * span.batch / self._pace if self._pace else math.nan,
             seconds=self.watch.seconds,
             seconds_left=(span.steps - self.done) * self._pace,
         )
@@ -285,7 +285,7 @@ class StageWatch:
     def _log_epoch(self, rate: float) -> None:
         began, since = self._epoch_began
         now = self.watch.clock()
-        views = 2 * self.span.batch * (self.done - began)
+        views = self.span.stage.views * self.span.batch * (self.done - began)
         self.watch.log.append(
             {
                 "stage": self.span.stage.name,

@@ -1,0 +1,102 @@
+"""How the way of the preset ``quick`` into two dimensions was chosen, from the features of a finished map.
+
+    python experiments/ways.py --map cifar10.map
+
+lays the images out as :func:`augmap.method.layout.layout` does for the head to learn, from features that are
+whitened more or less; with a sample of negatives in the place of all points; and by openTSNE. Each is scored
+by 5,000 held-out training labels (``choosing.py``); the seconds are those of one thread's processor time, the
+neighbour graph included. Results are written as they come; what is there already is not made again.
+"""
+
+from __future__ import annotations
+
+import coreminutes  # noqa: F401 # first: the clock, and one thread
+
+import argparse  # isort: skip
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import openTSNE
+import torch
+from choosing import QUICK, held_out_accuracy, read, write
+from common import HERE, hardware
+
+from augmap.imagemap import ImageMap
+from augmap.method import layout, repulsion
+from augmap.method.seeds import generator
+from augmap.method.whiten import whitened
+from augmap.neighbors import nearest
+
+MAP = QUICK.stages[-1]
+
+
+def ours(h: np.ndarray) -> np.ndarray:
+    """Lay out as ``quick`` does."""
+    table = torch.from_numpy(nearest(h, MAP.neighbors, metric="cosine")[0])
+    random = generator(0, "layout")
+    return layout.layout(torch.from_numpy(h), table, random, passes=MAP.layout_passes).numpy()
+
+
+def sampled(h: np.ndarray) -> np.ndarray:
+    """Lay out with negatives drawn anew for each step in the place of all points."""
+
+    def sample(y, grid, random):
+        chosen = torch.randint(len(y), (repulsion.SAMPLED,), generator=random)
+        parts = [repulsion._sums(own, y[chosen], len(y) / repulsion.SAMPLED) for own in y.split(2048)]
+        return tuple(torch.cat(part) for part in zip(*parts, strict=True))
+
+    whole = layout.repulsion
+    layout.repulsion = sample
+    try:
+        return ours(h)
+    finally:
+        layout.repulsion = whole
+
+
+def tsne(h: np.ndarray) -> np.ndarray:
+    """Lay out by openTSNE with its own defaults: perplexity 30."""
+    return np.asarray(openTSNE.TSNE(metric="cosine", n_jobs=1, random_state=0).fit(h))
+
+
+Way = tuple[float | None, Callable[[np.ndarray], np.ndarray]]
+WAYS: dict[str, Way] = {
+    "h as it is": (None, ours),
+    **{f"power {power:g}": (power, ours) for power in (0.0, 0.25, 0.5, 0.75, 1.0)},
+    "power 0.5, repelled by a sample": (0.5, sampled),
+    "power 0.5, openTSNE": (0.5, tsne),
+}
+"""How far features are whitened, and who lays them out."""
+
+
+def main() -> None:
+    """Make what is not there yet."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--map", required=True, help="of CIFAR-10, with its training and test images")
+    parser.add_argument("--results", type=Path, default=HERE / "results" / "ways.json")
+    given = parser.parse_args()
+    m = ImageMap.load(given.map)
+    score = partial(held_out_accuracy, made=m)
+    for name, (power, way) in WAYS.items():
+        if name in read(given.results):
+            continue
+        h = m.features if power is None else whitened(m.features, power)
+        began = time.process_time()
+        places = way(h)
+        seconds = time.process_time() - began
+        entry = {
+            "h": score(h, metric="cosine"),
+            "xy": score(places),
+            "seconds": round(seconds, 1),
+            "machine": hardware(),
+        }
+        write(given.results, name, entry)
+        print(name, {k: v for k, v in entry.items() if k != "machine"}, flush=True)
+
+
+if __name__ == "__main__":
+    main()
