@@ -1,14 +1,14 @@
-"""How the first stage of the preset ``quick`` was chosen: one change at a time, in equal time.
+"""How the first stage of the preset ``quick`` was chosen: changes of it as it was, in equal time.
 
-    python experiments/search.py --images cifar10/                              one seed, 1,000 steps of quick
-    python experiments/search.py --images cifar10/ --steps 2200 --seeds 0 1 2 --only "quick|batch 256"
+    python experiments/search.py --images cifar10/                         one seed, 1,000 steps of two views
+    python experiments/search.py --images cifar10/ --seeds 0 1 2 --only "before|0.05, temperature 0.15"
 
 All 60,000 images of CIFAR-10 are trained on, without labels. Variants are compared by the kNN accuracy
 (k = 15) of 5,000 training images against the other 45,000 training images; test labels are never looked
-at. A change that leaves the price of a step as it is gets the steps of ``quick``; any other gets as many as
-fit into the same processor time of one thread (``coreminutes.py``), by the price of both, measured in turns
-first. 2,200 steps are what ``quick`` makes in a budget of five minutes of two cores. Results are written as
-they come; what is there already is not made again. ``ways.py`` is the same for the way into two dimensions.
+at. A change that leaves the price of a step as it is gets 1,000 steps, two minutes of two cores; any other
+gets as many as fit into the same processor time of one thread (``coreminutes.py``), by the price of both,
+measured in turns first. Results are written as they come; what is there already is not made again.
+``ways.py`` is the same for the way into two dimensions.
 """
 
 from __future__ import annotations
@@ -41,20 +41,22 @@ from augmap.method.whiten import whitened
 from augmap.settings import BATCH
 
 TURNS, TIMED = 3, 40
-"""How often the price of a step is measured in turns with that of ``quick``, and over how many steps."""
-PRETRAIN, MAP = QUICK.stages
+"""How often the price of a step is measured in turns with that of :data:`BEFORE`, and over how many steps."""
+BEFORE = dataclasses.replace(QUICK.stages[0], share=None, steps=1, views=2, lr=0.02, temperature=0.2)
+"""The first stage as it was before this search; the variants change it."""
+MAP = QUICK.stages[1]
 
 
 @dataclass(frozen=True)
 class Change:
-    """What a variant does differently from the first stage of ``quick``."""
+    """What a variant does differently."""
 
     stage: dict[str, Any] = field(default_factory=dict)
     config: dict[str, Any] = field(default_factory=dict)
     patch: Callable[[], None] = lambda: None
     """For what augmap itself cannot do: a change of its code in this process."""
     same_price: bool = False
-    """Whether a step computes what one of ``quick`` does."""
+    """Whether a step computes what one of :data:`BEFORE` does."""
 
 
 def net(widths: tuple[int, ...], blocks: tuple[int, ...]) -> Callable[[], None]:
@@ -105,12 +107,15 @@ def same(**stage: Any) -> Change:
 
 
 def views(k: int, **stage: Any) -> Change:
-    """Return a change to ``k`` views of an image, of so many images that a step has as many views."""
-    return Change({"views": k, **stage}, config={"batch_size": 2 * BATCH["cpu"] // k})
+    """Return a change to ``k`` views of an image, of so many images that a step has as many views.
+
+    Such a step computes as much as one of two views; where a result of one has a price, it was measured.
+    """
+    return Change({"views": k, **stage}, config={"batch_size": 2 * BATCH["cpu"] // k}, same_price=True)
 
 
 VARIANTS: dict[str, Change] = {
-    "quick": same(),
+    "before": same(),
     "batch 256": Change(config={"batch_size": 256}),
     "16 px in the first half": Change(patch=progressive(16, 0.5)),
     "temperature 0.15": same(temperature=0.15),
@@ -121,6 +126,9 @@ VARIANTS: dict[str, Change] = {
     "4 views, temperature 0.15": views(4, temperature=0.15),
     "4 views, rate 0.05": views(4, lr=0.05),
     "4 views, rate 0.05, temperature 0.15": views(4, lr=0.05, temperature=0.15),
+    "4 views, rate 0.05, temperature 0.1": views(4, lr=0.05, temperature=0.1),
+    "4 views, rate 0.1, temperature 0.15": views(4, lr=0.1, temperature=0.15),
+    "8 views, rate 0.05, temperature 0.15": views(8, lr=0.05, temperature=0.15),
     "4 views, rate 0.1": views(4, lr=0.1),
     "Muon, rate 0.1": same(lr=0.1),
     "crops from 0.12": Change(
@@ -144,7 +152,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--images", required=True, help="CIFAR-10, as augmap fit takes it")
-    parser.add_argument("--steps", type=int, default=1000, help="of quick; the others get the same time")
+    parser.add_argument(
+        "--steps", type=int, default=1000, help="of the stage as it was; the others get the same time"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--only", default="", help="only names that are found by this expression")
     parser.add_argument("--results", type=Path, default=HERE / "results" / "search.json")
@@ -177,11 +187,11 @@ def run(name: str, steps: int, seed: int, images: str, cache: str | None) -> dic
 
 
 def priced(name: str, images: str, cache: str | None) -> float:
-    """Return the price of a step, in steps of ``quick``: the median of ratios measured in turns."""
+    """Return the price of a step, in steps of :data:`BEFORE`: the median of ratios measured in turns."""
     ratios = []
     for _ in range(TURNS):
-        quick, other = (run(k, -TIMED, 0, images, cache)["train_seconds"] for k in ("quick", name))
-        ratios.append(other / quick)
+        before, other = (run(k, -TIMED, 0, images, cache)["train_seconds"] for k in ("before", name))
+        ratios.append(other / before)
     return float(np.median(ratios))
 
 
@@ -189,7 +199,7 @@ def trained(images: ImageSet, name: str, steps: int, seed: int) -> dict[str, flo
     """Train the first stage with a change; return what it scores, nothing where steps are below 0."""
     change, timed = VARIANTS[name], steps < 0
     change.patch()
-    stage = dataclasses.replace(PRETRAIN, **{"share": None, "steps": abs(steps), **change.stage})
+    stage = dataclasses.replace(BEFORE, **{"steps": abs(steps), **change.stage})
     settings = {"seed": seed, **DEFAULTS, **change.config}
     made = augmap.fit(
         images.subset(range(2000)) if timed else images, config=Config(stages=(stage,), **settings)

@@ -73,7 +73,7 @@ def test_the_baselines_are_the_pretraining_of_quick_with_other_pairs():
     same = ("optimizer", "lr", "lr_batch", "rate", "weight_decay", "momentum", "warmup_epochs", "batch_size")
     for name in ("simclr", "parametric-tsne", "parametric-umap", "supervised"):
         first, *rest = PRESETS[name].stages
-        changed = {} if name == "simclr" else adamw
+        changed = {} if name == "simclr" else adamw  # rates of Muon say nothing here
         expected = [getattr(pretrain, f) for f in same]
         assert [getattr(first, f) for f in same] == [
             changed.get(f, x) for f, x in zip(same, expected, strict=True)
@@ -83,9 +83,10 @@ def test_the_baselines_are_the_pretraining_of_quick_with_other_pairs():
     assert (simclr.dim, simclr.similarity, simclr.temperature, simclr.view_scale) == (
         128,
         "cosine",
-        0.2,
+        0.15,
         None,
     )
+    assert simclr.views == pretrain.views == 4
     (tsne,) = make_config("parametric-tsne", epochs=(1,)).stages
     assert (tsne.dim, tsne.edges, tsne.affinity, tsne.perplexity) == (2, "pixels", "perplexity", 30)
     assert (tsne.loss, tsne.similarity) == ("info_nce", "cauchy")
@@ -99,6 +100,7 @@ def test_the_baselines_are_the_pretraining_of_quick_with_other_pairs():
     )
     classify = make_config("supervised", epochs=(1, 1)).stages[0]
     assert (classify.loss, classify.label_smoothing, classify.edges) == ("cross_entropy", 0.1, "augmentation")
+    assert classify.views == 2  # each with the label: views do not meet
     assert PRESETS["supervised"].settings["hidden"] == ()  # a linear classifier on h
 
 

@@ -55,6 +55,7 @@ def test_defaults_follow_the_device(device):
         ({"preset": "paper", "dim": 3}, {"dim": 3}),
         ({"seed": 7}, {"seed": 7}),
         ({"batch_size": 33}, {"batch_size": 33}),
+        ({"preset": "quick"}, {"batch_size": 64}),  # of four views each: as many views as
         ({"preset": "parametric-tsne"}, {"batch_size": 128}),
         ({"precision": "bfloat16"}, {"precision": "bfloat16"}),
         ({"backbone": "resnet34"}, {"backbone": "resnet34"}),

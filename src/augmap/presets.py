@@ -40,11 +40,12 @@ _QUICK_PRETRAIN = Stage(
     share=0.86,
     dim=128,
     similarity="cosine",
-    temperature=0.2,
+    temperature=0.15,
+    views=4,
     view_scale=None,
     weight_decay=0.01,
     warmup_epochs=1,
-    **_QUICK,
+    **{**_QUICK, "lr": 0.05},
 )
 _QUICK_MAP = Stage(
     name="map",
@@ -168,6 +169,7 @@ PRESETS: dict[str, Preset] = {
                 name="classify",
                 dim=1,
                 loss="cross_entropy",
+                views=2,
                 label_smoothing=0.1,
                 similarity="cauchy",
                 temperature=1.0,

@@ -73,7 +73,7 @@ class Grid:
     _kernels: list[Tensor] = field(default_factory=list)
 
     def __call__(self, y: Float[Tensor, "n d"]) -> Sums:
-        """Return the sums over all points, to a few per cent of a push at worst (tests/method/test_repulsion.py)."""
+        """Return the sums over all points; at worst pushes are off by a few per cent."""
         low, high = y.amin(0), y.amax(0)
         spacing = max(SPACING, float((high - low).max()) / (NODES - 4))
         at = (y - low) / spacing
