@@ -1,13 +1,18 @@
-"""What choices are made by: training images held out from the labels, and results written as they come."""
+"""What choices are made by: training images held out from the labels, and results written as they come.
+
+python experiments/choosing.py         the tables of what search.py and ways.py have found
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from common import HERE
 
 from augmap.evaluate.knn import knn_accuracy
 from augmap.imagemap import ImageMap
@@ -45,3 +50,36 @@ def write(path: Path, key: str, entry: dict[str, Any]) -> None:
     text = json.dumps(dict(sorted({**read(path), key: entry}.items())), indent=1) + "\n"
     (part := path.with_suffix(".part")).write_text(text)
     os.replace(part, path)
+
+
+def tables(results: Path = HERE / "results") -> tuple[str, str]:
+    """Return what was found for the first stage and for the way into two dimensions, in Markdown."""
+    variants: dict[str, list[dict[str, Any]]] = {}
+    for key, entry in read(results / "search.json").items():
+        found = re.fullmatch(r"1000 steps: (.*), seed \d+", key)
+        assert found, key
+        variants.setdefault(found[1], []).append(entry)
+    search = ["| the first stage | steps | seeds | kNN in h, % | h half whitened, % |", "| --- " * 5 + "|"]
+    for name, entries in sorted(variants.items(), key=lambda item: -_mean(item[1], "h_whitened")):
+        steps = round(_mean(entries, "steps"), -1)
+        scores = [_spread(entries, field) for field in ("h", "h_whitened")]
+        search.append(f"| {name} | {steps:,.0f} | {len(entries)} | {' | '.join(scores)} |")
+    ways = ["| laid out from | kNN in these, % | kNN on the map, % | seconds |", "| --- " * 4 + "|"]
+    for name, entry in read(results / "ways.json").items():
+        ways.append(f"| {name} | {entry['h']:.1f} | {entry['xy']:.1f} | {entry['seconds']:.0f} |")
+    return "\n".join(search), "\n".join(ways)
+
+
+def _mean(entries: list[dict[str, Any]], field: str) -> float:
+    return float(np.mean([entry[field] for entry in entries]))
+
+
+def _spread(entries: list[dict[str, Any]], field: str) -> str:
+    """Return the mean, with the standard deviation over seeds where there are several."""
+    values = [entry[field] for entry in entries]
+    deviation = f" ± {np.std(values, ddof=1):.1f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.1f}{deviation}"
+
+
+if __name__ == "__main__":
+    print(*tables(), sep="\n\n")

@@ -40,22 +40,10 @@ def test_every_benchmark_says_where_it_was_made_and_what_else_ran():
         assert found["quiet"] or found["note"], path.name
 
 
-def test_the_table_of_the_method_page_is_that_of_the_results():
-    page = (HERE / "docs" / "method.md").read_text(encoding="utf-8")
-    found = json.loads((HERE / "experiments" / "results" / "search.json").read_text())
-    assert {"pretrain: quick, seed 0", "pretrain: AdamW, seed 0"} <= set(found)
-    for name, entry in found.items():
-        kind, short = name.removesuffix(", seed 0").split(": ", 1)
-        if kind == "pretrain":
-            figures = f"{entry['h']:.1f} | {entry['h_whitened']:.1f} | {entry['views_per_second']:,.0f}"
-        else:
-            figures = f"{entry['xy']:.1f} | {entry['seconds']:.0f}"
-        assert f"| {short} | {figures} |" in page, f"put this into docs/method.md: | {short} | {figures} |"
-
-
 def test_the_tables_of_the_docs_are_those_of_the_results(monkeypatch):
     monkeypatch.setattr(sys, "path", [str(HERE / "experiments"), *sys.path])  # the scripts share common.py
     baselines = runpy.run_path(str(HERE / "experiments" / "baselines.py"))["table"]()
+    search, ways = runpy.run_path(str(HERE / "experiments" / "choosing.py"))["tables"]()
     result = json.loads((HERE / "experiments" / "results" / "rld.json").read_text())
     density = runpy.run_path(str(HERE / "experiments" / "rld.py"))["tables"](result)
     monkeypatch.setattr(sys, "path", [str(HERE / "benchmarks"), *sys.path])
@@ -64,6 +52,6 @@ def test_the_tables_of_the_docs_are_those_of_the_results(monkeypatch):
     cost = json.loads((HERE / "benchmarks" / "results" / "metrics.json").read_text())
     costs = runpy.run_path(str(HERE / "benchmarks" / "metrics.py"))["table"](cost)
     pages = {"baselines.md": baselines, "rld.md": density, "explorer.md": page, "metrics.md": costs}
-    for name, table in pages.items():
+    for name, table in (*pages.items(), ("method.md", search), ("method.md", ways)):
         page = (HERE / "docs" / name).read_text(encoding="utf-8")
         assert table in page, f"put this into docs/{name}:\n{table}"
