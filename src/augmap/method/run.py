@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +15,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from augmap.config import Config, Runtime, Stage
+from augmap.config import Config, Runtime
 from augmap.errors import InputError, Interrupted, TrainingError
 from augmap.imagemap import Weights
 from augmap.method import checkpoint
@@ -24,6 +23,7 @@ from augmap.method.audience import Audience, Look
 from augmap.method.augment import Augmentation, UserTransform
 from augmap.method.checkpoint import Checkpoint, compare, machine
 from augmap.method.encoder import Encoder
+from augmap.method.fitted import fit_batches, fit_classes, total_steps
 from augmap.method.graphs import Graphs
 from augmap.method.plan import PROBE_SECONDS, PROBE_SHARE, Planner
 from augmap.method.probe import (
@@ -34,7 +34,6 @@ from augmap.method.probe import (
     step_seconds,
 )
 from augmap.method.project import project, settle_statistics
-from augmap.method.schedule import stage_batch, stage_steps, steps_per_epoch
 from augmap.method.source import Source
 from augmap.method.threads import TRIAL_SECONDS, Threads, ladder
 from augmap.method.train import Run, train
@@ -115,9 +114,9 @@ def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
         config, encoder = Config.from_dict(found.info["config"]), _encoder_of(found, task.backbone)
         say(f"resuming at step {found.step:,} of stage {found.stage + 1} ({config.stages[found.stage].name})")
     else:
-        config = _fit_classes(task.config, task.classes)
+        config = fit_classes(task.config, task.classes)
         encoder = _new_encoder(task, config)
-        config = _fit_batches(config, n, fabric.world_size, say)
+        config = fit_batches(config, n, fabric.world_size, say)
         if task.resume:
             say("no checkpoint was reached yet: starting over")
     encoder.to(fabric.device, memory_format=torch.channels_last)
@@ -187,9 +186,7 @@ def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
         log=log,
         history={
             "train_seconds": round(watch.seconds, 2),
-            "steps": sum(
-                _steps(stage, config, _trained(stage, n, task.classes), fabric.world_size) for stage in stages
-            ),
+            "steps": total_steps(config.replace(stages=stages), task.classes, n, fabric.world_size),
             "loss": log[-1]["loss"] if log else None,
             "views_per_second": _median_pace(log, stages[0].name),
             "plans": planner.plans if planner else [],
@@ -225,51 +222,6 @@ def _encoder_of(found: Checkpoint, backbone: nn.Module | None) -> Encoder:
     return from_weights(
         Weights(dict(found.info["encoder"]), {k: v.numpy() for k, v in arrays.items()}), backbone
     )
-
-
-def _fit_classes(config: Config, classes: np.ndarray | None) -> Config:
-    """Give stages that learn labels a column for each class; one that has another number is refused."""
-    stages = []
-    for stage in config.stages:
-        if stage.loss == "cross_entropy":
-            if classes is None:
-                raise InputError(f"stage {stage.name!r} learns labels, and the images have none")
-            count = int(classes.max()) + 1
-            if stage.dim not in (1, count):
-                raise InputError(
-                    f"stage {stage.name!r} has dim={stage.dim} for {count} classes; give it dim={count}"
-                )
-            stage = dataclasses.replace(stage, dim=count)
-        stages.append(stage)
-    return config.replace(stages=tuple(stages))
-
-
-def _trained(stage: Stage, n: int, classes: np.ndarray | None) -> int:
-    """Return the number of images that a stage trains on: all, but for one that learns labels."""
-    return int((classes >= 0).sum()) if stage.loss == "cross_entropy" and classes is not None else n
-
-
-def _fit_batches(config: Config, n: int, processes: int, say: Callable[[str], None]) -> Config:
-    """Fix every batch at what is used: at most all images, and equally many for each process."""
-    if n < processes:
-        raise InputError(f"{n} images cannot be shared by {processes} processes; use fewer")
-    stages = []
-    for stage in config.stages:
-        asked, batch = stage.batch_size or config.batch_size, stage_batch(stage, config, n, processes)
-        if asked > n:
-            say(f"stage {stage.name}: fewer images than a batch of {asked:,}: the batch is {batch:,}")
-        short = n % batch
-        if config.keep_short_batch and 0 < short < processes * (1 + stage.decoupled):
-            raise InputError(
-                f"stage {stage.name!r}: {n} images leave a last batch of {short}, too few "
-                f"{'to compare' if short >= processes else f'for {processes} processes'}; "
-                "choose another batch size, or keep_short_batch = false"
-            )
-        if stage.batch_size is not None:
-            stage = dataclasses.replace(stage, batch_size=batch)
-        stages.append(stage)
-    batch = min(config.batch_size, n)
-    return config.replace(batch_size=max(batch - batch % processes, processes), stages=tuple(stages))
 
 
 def _threads(task: Task, found: Checkpoint | None, fabric: Fabric, say: Callable[[str], None]) -> Threads:
@@ -338,11 +290,6 @@ def _check_finite(tensors: Mapping[str, Tensor], run: Run) -> None:
 def _where(run: Run, folder: Path | None) -> str:
     how = "a checkpoint was saved; go on with --resume" if folder else "nothing was saved: give an output"
     return f"stopped at step {run.step:,} of stage {run.number + 1} ({run.stages[run.number].name}); {how}"
-
-
-def _steps(stage: Any, config: Config, n: int, processes: int) -> int:
-    batch = stage_batch(stage, config, n, processes)
-    return stage.stop or stage_steps(stage, steps_per_epoch(n, batch, keep_short=config.keep_short_batch))
 
 
 def _median_pace(log: list[dict[str, Any]], stage: str) -> float | None:
