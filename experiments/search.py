@@ -44,6 +44,8 @@ TURNS, TIMED = 3, 40
 """How often the price of a step is measured in turns with that of :data:`BEFORE`, and over how many steps."""
 BEFORE = dataclasses.replace(QUICK.stages[0], share=None, steps=1, views=2, lr=0.02, temperature=0.2)
 """The first stage as it was before this search; the variants change it."""
+WARMUP = 0.1
+"""Share of the steps, as the planner of a budget has it."""
 MAP = QUICK.stages[1]
 
 
@@ -123,13 +125,12 @@ VARIANTS: dict[str, Change] = {
     "decoupled": same(decoupled=True),
     "4 views of 64 images": views(4),
     "8 views of 32 images": views(8),
-    "4 views, temperature 0.15": views(4, temperature=0.15),
     "4 views, rate 0.05": views(4, lr=0.05),
     "4 views, rate 0.05, temperature 0.15": views(4, lr=0.05, temperature=0.15),
     "4 views, rate 0.05, temperature 0.1": views(4, lr=0.05, temperature=0.1),
     "4 views, rate 0.1, temperature 0.15": views(4, lr=0.1, temperature=0.15),
     "8 views, rate 0.05, temperature 0.15": views(8, lr=0.05, temperature=0.15),
-    "4 views, rate 0.1": views(4, lr=0.1),
+    "4 views, rate 0.02, temperature 0.15": views(4, temperature=0.15),
     "Muon, rate 0.1": same(lr=0.1),
     "crops from 0.12": Change(
         config={"augmentation": {"grey": 0.1, "crop_area": (0.12, 1.0)}}, same_price=True
@@ -199,8 +200,9 @@ def trained(images: ImageSet, name: str, steps: int, seed: int) -> dict[str, flo
     """Train the first stage with a change; return what it scores, nothing where steps are below 0."""
     change, timed = VARIANTS[name], steps < 0
     change.patch()
-    stage = dataclasses.replace(BEFORE, **{"steps": abs(steps), **change.stage})
     settings = {"seed": seed, **DEFAULTS, **change.config}
+    warmup = WARMUP * abs(steps) * settings["batch_size"] / len(images)
+    stage = dataclasses.replace(BEFORE, **{"steps": abs(steps), "warmup_epochs": warmup, **change.stage})
     made = augmap.fit(
         images.subset(range(2000)) if timed else images, config=Config(stages=(stage,), **settings)
     )
