@@ -52,22 +52,27 @@ def write(path: Path, key: str, entry: dict[str, Any]) -> None:
     os.replace(part, path)
 
 
-def tables(results: Path = HERE / "results") -> tuple[str, str]:
-    """Return what was found for the first stage and for the way into two dimensions, in Markdown."""
-    variants: dict[str, list[dict[str, Any]]] = {}
-    for key, entry in read(results / "search.json").items():
-        found = re.fullmatch(r"1000 steps: (.*), seed \d+", key)
-        assert found, key
-        variants.setdefault(found[1], []).append(entry)
-    search = ["| the first stage | steps | seeds | kNN in h, % | h half whitened, % |", "| --- " * 5 + "|"]
-    for name, entries in sorted(variants.items(), key=lambda item: -_mean(item[1], "h_whitened")):
-        steps = round(_mean(entries, "steps"), -1)
-        scores = [_spread(entries, field) for field in ("h", "h_whitened")]
-        search.append(f"| {name} | {steps:,.0f} | {len(entries)} | {' | '.join(scores)} |")
+def tables(results: Path = HERE / "results") -> tuple[str, ...]:
+    """Return in Markdown what was found: for the first stage, by protocol, and for the way into 2-D."""
+    found = read(results / "search.json")
+    protocols = sorted({key.split(": ")[0] for key in found})
+    search = [_first_stage({k: v for k, v in found.items() if k.split(": ")[0] == p}) for p in protocols]
     ways = ["| laid out from | kNN in these, % | kNN on the map, % | seconds |", "| --- " * 4 + "|"]
     for name, entry in read(results / "ways.json").items():
         ways.append(f"| {name} | {entry['h']:.1f} | {entry['xy']:.1f} | {entry['seconds']:.0f} |")
-    return "\n".join(search), "\n".join(ways)
+    return (*search, "\n".join(ways))
+
+
+def _first_stage(found: dict[str, Any]) -> str:
+    """Return a row for each variant, the best first."""
+    variants: dict[str, list[dict[str, Any]]] = {}
+    for key, entry in found.items():
+        variants.setdefault(re.sub(r"^.*?: |, seed \d+$", "", key), []).append(entry)
+    rows = ["| the first stage | steps | seeds | kNN in h, % | h half whitened, % |", "| --- " * 5 + "|"]
+    for name, entries in sorted(variants.items(), key=lambda item: -_mean(item[1], "h_whitened")):
+        scores = [_spread(entries, field) for field in ("h", "h_whitened")]
+        rows.append(f"| {name} | {_mean(entries, 'steps'):,.0f} | {len(entries)} | {' | '.join(scores)} |")
+    return "\n".join(rows)
 
 
 def _mean(entries: list[dict[str, Any]], field: str) -> float:

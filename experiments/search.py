@@ -23,7 +23,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -156,52 +155,58 @@ def main() -> None:
     parser.add_argument(
         "--steps", type=int, default=1000, help="of the stage as it was; the others get the same time"
     )
+    parser.add_argument(
+        "--warmup", type=float, help="passes over the images in place of a tenth of the steps"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--only", default="", help="only names that are found by this expression")
     parser.add_argument("--results", type=Path, default=HERE / "results" / "search.json")
     parser.add_argument("--cache", help="folder of the pixel store")
     parser.add_argument("--one", nargs=3, metavar=("NAME", "STEPS", "SEED"), help=argparse.SUPPRESS)
     given = parser.parse_args()
-    images = partial(open_images, given.images, cache=given.cache)
     if given.one:  # the process that measures
+        images = open_images(given.images, cache=given.cache)
         name, steps, seed = given.one
-        print(json.dumps(trained(images(), name, int(steps), int(seed))))
+        print(json.dumps(trained(images, name, int(steps), int(seed), given.warmup)))
         return
+    same = ["--images", given.images]
+    same += [] if given.cache is None else ["--cache", given.cache]
+    same += [] if given.warmup is None else ["--warmup", str(given.warmup)]
+    protocol = f"{given.steps} steps" + (f", warm-up {given.warmup:g}" if given.warmup else "")
     for seed in given.seeds:
         for name in VARIANTS:
-            key = f"{given.steps} steps: {name}, seed {seed}"
+            key = f"{protocol}: {name}, seed {seed}"
             if key in read(given.results) or not re.search(given.only, name):
                 continue
-            price = 1.0 if VARIANTS[name].same_price else priced(name, given.images, given.cache)
-            made = run(name, round(given.steps / price), seed, given.images, given.cache)
+            price = 1.0 if VARIANTS[name].same_price else priced(name, same)
+            made = run(name, round(given.steps / price), seed, same)
             entry = {"price": round(price, 3), **made, "machine": hardware()}
             write(given.results, key, entry)
             print(key, {k: v for k, v in entry.items() if k != "machine"}, flush=True)
 
 
-def run(name: str, steps: int, seed: int, images: str, cache: str | None) -> dict[str, float]:
+def run(name: str, steps: int, seed: int, same: list[str]) -> dict[str, float]:
     """Train a variant in a process of its own; return what it says."""
-    command = [sys.executable, __file__, "--images", images, "--one", name, str(steps), str(seed)]
-    command += ["--cache", cache] if cache else []
+    command = [sys.executable, __file__, *same, "--one", name, str(steps), str(seed)]
     made = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
     return json.loads(made.splitlines()[-1])
 
 
-def priced(name: str, images: str, cache: str | None) -> float:
+def priced(name: str, same: list[str]) -> float:
     """Return the price of a step, in steps of :data:`BEFORE`: the median of ratios measured in turns."""
     ratios = []
     for _ in range(TURNS):
-        before, other = (run(k, -TIMED, 0, images, cache)["train_seconds"] for k in ("before", name))
+        before, other = (run(k, -TIMED, 0, same)["train_seconds"] for k in ("before", name))
         ratios.append(other / before)
     return float(np.median(ratios))
 
 
-def trained(images: ImageSet, name: str, steps: int, seed: int) -> dict[str, float]:
+def trained(images: ImageSet, name: str, steps: int, seed: int, passes: float | None) -> dict[str, float]:
     """Train the first stage with a change; return what it scores, nothing where steps are below 0."""
     change, timed = VARIANTS[name], steps < 0
     change.patch()
     settings = {"seed": seed, **DEFAULTS, **change.config}
-    warmup = WARMUP * abs(steps) * settings["batch_size"] / len(images)
+    warmup = passes or WARMUP * abs(steps) * settings["batch_size"] / len(images)
     stage = dataclasses.replace(BEFORE, **{"steps": abs(steps), "warmup_epochs": warmup, **change.stage})
     made = augmap.fit(
         images.subset(range(2000)) if timed else images, config=Config(stages=(stage,), **settings)
