@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from augmap.evaluate.recall import neighbor_recall
+from augmap.method import layout as module
 from augmap.method.layout import START, gradient, layout
 from augmap.method.repulsion import Grid
 from augmap.method.seeds import generator
@@ -71,6 +72,33 @@ def test_the_gradient_is_that_of_the_loss(pull):
     (expected,) = torch.autograd.grad(loss, y)
     found = gradient(y.detach().float(), table, pull, Grid(), generator(0))
     assert torch.allclose(found, n / 4 * expected.float(), atol=1e-5)
+
+
+def test_three_steps_by_hand(monkeypatch):
+    pulls, slope = [], torch.tensor([[1.0], [-1.0]])
+
+    def constant(y, neighbors, pull, grid, random):
+        pulls.append(pull)
+        return -slope if len(pulls) == 3 else slope
+
+    monkeypatch.setattr(module, "gradient", constant)
+    x, table = torch.eye(2), torch.tensor([[1], [0]])
+    start = START * module._principal(x, 1, generator(0))
+    found = layout(x, table, generator(0), dim=1, passes=3)
+    assert pulls == [12.0, 1.0, 1.0]
+    # gains 1.2 and 1.4, then 1.4 * 0.8 + 0.01: the third slope would turn the way of the move
+    first = -1.2 / 12
+    second = 0.8 * first - 1.4
+    third = 0.8 * second + 1.13
+    expected = start - start.mean(0) + slope * (first + second + third)
+    assert torch.allclose(found, expected, atol=1e-5)
+
+
+def test_no_point_moves_far_in_a_step(monkeypatch):
+    far = torch.tensor([[3e6, 4e6], [-3e6, -4e6]])
+    monkeypatch.setattr(module, "gradient", lambda *given: far)
+    found = layout(torch.eye(2), torch.tensor([[1], [0]]), generator(0), passes=1)
+    assert torch.allclose(found, torch.tensor([[-3.0, -4.0], [3.0, 4.0]]), atol=1e-3)
 
 
 def test_the_graph_of_other_images_brings_nothing_together():
