@@ -48,6 +48,10 @@ def test_a_map_too_large_for_the_nodes_gets_wider_spacing(monkeypatch):
     y, grid = points(spread=20.0), Grid()
     z, f = grid(y)  # some 140 wide: a node every 0.55 instead of every 0.25
     assert max(grid._shape) <= 256 + 32
+    assert 0.55 <= grid._spacing <= 0.65
+    kernels = grid._kernels
+    grid(y * 1.001)
+    assert grid._kernels is kernels  # a map that grows a little keeps its grid
     assert f.shape == y.shape
     right_z, right_f = exact(y)
     assert (z - right_z).abs().mean() < 0.05 * right_z.mean()

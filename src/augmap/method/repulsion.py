@@ -75,7 +75,7 @@ class Grid:
     def __call__(self, y: Float[Tensor, "n d"]) -> Sums:
         """Return the sums over all points; at worst pushes are off by a few per cent."""
         low, high = y.amin(0), y.amax(0)
-        spacing = max(SPACING, float((high - low).max()) / (NODES - 4))
+        spacing = _spacing(float((high - low).max()))
         at = (y - low) / spacing
         self._fit(tuple(_roomy(v + 4) for v in at.amax(0).tolist()), spacing)
         nodes, weights = _stencil(at, self._shape)
@@ -104,6 +104,11 @@ class Grid:
     def _convolved(self, spectrum: Tensor, kernel: Tensor) -> Float[Tensor, " nodes"]:
         whole = torch.fft.irfftn(spectrum * kernel, s=self._padded)
         return whole[tuple(slice(m) for m in self._shape)].flatten()
+
+
+def _spacing(span: float) -> float:
+    """Return the spacing for a map so wide; it grows by a tenth at once, so that grids can be kept."""
+    return SPACING * 1.1 ** max(0, math.ceil(math.log(max(span, SPACING) / SPACING / (NODES - 4), 1.1)))
 
 
 def _roomy(length: float) -> int:
