@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from augmap.presets import PRESETS
+
 RESULTS = Path(__file__).resolve().parent / "results"
 ROWS = {
     "baselines/cifar10-60k": "CIFAR-10",
@@ -44,13 +46,19 @@ def row(title: str, result: dict) -> str:
         split = found["split"].split(",")[0]
     control = result["quality"]["untrained"]["knn_sample"]
     cells = [
-        f"{title}: {result['n']:,}",
+        f"{title}: {result['n']:,}{'' if as_it_is(result) else 'ᵇ'}",
         f"{minutes} min {seconds:02d} s",
         f"**{_percent(found)}** ({split} split)",
         f"{control['accuracy']:.1%}",
         _percent(in_h),
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def as_it_is(result: dict) -> bool:
+    """Return whether a map was made by the first stage that ``quick`` has now."""
+    made, now = result["config"]["stages"][0], PRESETS["quick"].stages[0]
+    return all(made.get(name) == getattr(now, name) for name in ("views", "lr", "temperature"))
 
 
 def _percent(knn: dict) -> str:
