@@ -154,7 +154,8 @@ def make(options: argparse.Namespace):
     from augmap.settings import make_augmentation
 
     config = make_config("quick", budget=600, backbone=options.backbone, batch_size=options.batch)
-    stage, device = config.stages[0], torch.device(options.device)
+    stage = dataclasses.replace(config.stages[0], views=2)  # as in the plain loop
+    device = torch.device(options.device)
     if "Muon" not in options.kind:  # which PyTorch does not have for convolutions
         stage = dataclasses.replace(stage, optimizer="adamw", lr=3e-3, momentum=0.9)
     fabric = Fabric(accelerator=Runtime(device=options.device).device, devices=1)

@@ -18,8 +18,9 @@ from augmap.config import Runtime, Stage
 from augmap.errors import InputError, Interrupted
 from augmap.imagemap import ImageMap
 from augmap.method import checkpoint as checkpoints
+from augmap.method.fitted import fit_batches
 from augmap.method.relay import Line, _listen
-from augmap.method.run import _fit_batches, silent
+from augmap.method.run import silent
 from augmap.method.sets import AUGMENTATIONS
 from augmap.method.transform import UserTransform
 from augmap.method.watch import Stop
@@ -106,12 +107,12 @@ def test_what_cannot_be_sent_is_refused_at_once():
 )  # fmt: skip
 def test_too_few_images_for_the_processes(n, options, says):
     with pytest.raises(InputError, match=says):
-        _fit_batches(small_config(Stage(name="s", epochs=1), **options), n, 2, silent)
+        fit_batches(small_config(Stage(name="s", epochs=1), **options), n, 2, silent)
 
 
 def test_batches_are_multiples_of_the_processes():
     config = small_config(Stage(name="s", epochs=1, batch_size=7), batch_size=33)
-    found = _fit_batches(config, 100, 2, silent)
+    found = fit_batches(config, 100, 2, silent)
     assert (found.batch_size, found.stages[0].batch_size) == (32, 6)
 
 
