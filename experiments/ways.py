@@ -3,8 +3,7 @@
     python experiments/ways.py --map cifar10.map
 
 lays the images out as :func:`augmap.method.layout.layout` does for the head to learn, from features that are
-whitened more or less; with a sample of negatives in the place of all points; and by openTSNE. Each is scored
-by 5,000 held-out training labels (``choosing.py``); the seconds are those of one thread's processor time, the
+whitened more or less, and lets openTSNE do it. Each is scored by 5,000 held-out training labels (``choosing.py``); the seconds are those of one thread's processor time, the
 neighbour graph included. Results are written as they come; what is there already is not made again.
 """
 
@@ -25,7 +24,7 @@ from choosing import QUICK, held_out_accuracy, read, write
 from common import HERE, hardware
 
 from augmap.imagemap import ImageMap
-from augmap.method import layout, repulsion
+from augmap.method.layout import layout
 from augmap.method.seeds import generator
 from augmap.method.whiten import whitened
 from augmap.neighbors import nearest
@@ -37,23 +36,7 @@ def ours(h: np.ndarray) -> np.ndarray:
     """Lay out as ``quick`` does."""
     table = torch.from_numpy(nearest(h, MAP.neighbors, metric="cosine")[0])
     random = generator(0, "layout")
-    return layout.layout(torch.from_numpy(h), table, random, passes=MAP.layout_passes).numpy()
-
-
-def sampled(h: np.ndarray) -> np.ndarray:
-    """Lay out with negatives drawn anew for each step in the place of all points."""
-
-    def sample(y, grid, random):
-        chosen = torch.randint(len(y), (repulsion.SAMPLED,), generator=random)
-        parts = [repulsion._sums(own, y[chosen], len(y) / repulsion.SAMPLED) for own in y.split(2048)]
-        return tuple(torch.cat(part) for part in zip(*parts, strict=True))
-
-    whole = layout.repulsion
-    layout.repulsion = sample
-    try:
-        return ours(h)
-    finally:
-        layout.repulsion = whole
+    return layout(torch.from_numpy(h), table, random, passes=MAP.layout_passes).numpy()
 
 
 def tsne(h: np.ndarray) -> np.ndarray:
@@ -65,7 +48,6 @@ Way = tuple[float | None, Callable[[np.ndarray], np.ndarray]]
 WAYS: dict[str, Way] = {
     "h as it is": (None, ours),
     **{f"power {power:g}": (power, ours) for power in (0.0, 0.5, 1.0)},
-    "power 0.5, repelled by a sample": (0.5, sampled),
     "power 0.5, openTSNE": (0.5, tsne),
 }
 """How far features are whitened, and who lays them out."""

@@ -49,8 +49,7 @@ def layout(
 
     .. math:: L = -\frac{\lambda}{nk} \sum_i \sum_{j \in N(i)} \log s_{ij} + \log \sum_{i \neq j} s_{ij}
 
-    with the exaggeration :math:`\lambda`. It matters that all points repel each other and not a sample of
-    them (``experiments/ways.py``).
+    with the exaggeration :math:`\lambda`. ``experiments/ways.py`` holds it against openTSNE.
 
     Parameters
     ----------
