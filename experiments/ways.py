@@ -3,8 +3,9 @@
     python experiments/ways.py --map cifar10.map
 
 lays the images out as :func:`augmap.method.layout.layout` does for the head to learn, from features that are
-whitened more or less, and lets openTSNE do it. Each is scored by 5,000 held-out training labels (``choosing.py``); the seconds are those of one thread's processor time, the
-neighbour graph included. Results are written as they come; what is there already is not made again.
+whitened more or less, and lets openTSNE do it. Each is scored by 5,000 held-out training labels
+(``choosing.py``); the seconds are those of one thread's processor time, the neighbour graph included. Results
+are written as they come; what is there already is not made again.
 """
 
 from __future__ import annotations
