@@ -23,8 +23,8 @@ def stage_watch(*, steps=40, per_epoch=8.0, keep_every=None, deadline=None, star
         **settings,
     )  # fmt: skip
     span = Span(
-        stage=Stage(name="pretrain", steps=steps), number=1, stages=3, steps=steps, per_epoch=per_epoch,
-        batch=32, start=start, losses=losses, deadline=deadline,
+        stage=Stage(name="pretrain", steps=steps, views=3), number=1, stages=3, steps=steps,
+        per_epoch=per_epoch, batch=32, start=start, losses=losses, deadline=deadline,
     )  # fmt: skip
     look = StageWatch(watch, span, lambda done, losses: kept.append((done, list(losses))))
     return look, watch, clock, reports, kept
@@ -49,7 +49,7 @@ def test_reports_after_every_step():
     assert last.epoch == 3
     assert last.learning_rate == 0.25
     assert last.loss == pytest.approx(2 + 19.5)  # mean of steps 16 to 23, the last epoch
-    assert last.views_per_second == pytest.approx(2 * 32 / 0.5)
+    assert last.views_per_second == pytest.approx(3 * 32 / 0.5)  # three views of 32 images
     assert last.seconds == pytest.approx(112)
     assert reports[8].seconds_left == pytest.approx(15 * 0.5)
 
@@ -60,7 +60,7 @@ def test_one_line_of_the_log_an_epoch():
     assert [line["epoch"] for line in watch.log] == [1, 2, 2.5]
     assert [line["step"] for line in watch.log] == [8, 16, 20]
     assert [line["loss"] for line in watch.log] == [5.5, 13.5, 19.5]
-    assert watch.log[0]["views_per_second"] == 128
+    assert watch.log[0]["views_per_second"] == 192
     assert [line["seconds"] for line in watch.log] == [4, 8, 10]
     assert json.loads(json.dumps(watch.log)) == watch.log
 
