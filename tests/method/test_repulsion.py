@@ -74,6 +74,7 @@ def test_points_that_coincide_do_not_push_each_other():
 
 def test_in_three_dimensions_a_sample_stands_for_all(monkeypatch):
     monkeypatch.setattr(module, "SAMPLED", 64)
+    monkeypatch.setattr(module, "ROWS", 200)  # three blocks
     y, random = points(n=FEW + 1, dim=3, spread=2.0), generator(0)
     right_z, right_f = exact(y)
     draws = [repulsion(y, Grid(), random) for _ in range(200)]

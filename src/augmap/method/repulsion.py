@@ -34,6 +34,9 @@ FEW = 512
 SAMPLED = 1024
 """Points that all are repelled by in more than two dimensions."""
 
+ROWS = 1024
+"""Points that are held against the sample at a time: memory does not grow with their number."""
+
 Sums = tuple[Float[Tensor, " n"], Float[Tensor, "n d"]]
 """z, with each point's own 1 in it, and f."""
 
@@ -50,18 +53,20 @@ def repulsion(y: Float[Tensor, "n d"], grid: Grid, random: torch.Generator) -> S
         Draws the sample where there is one.
     """
     n, dim = y.shape
-    if n > FEW and dim <= 2:
-        return grid(y)
     if n <= FEW:
-        return _sums(y, y, 1.0)
-    z, f = _sums(y, y[torch.randint(n, (SAMPLED,), generator=random)], n / SAMPLED)
+        return _sums(y, y)
+    if dim <= 2:
+        return grid(y)
+    sample = y[torch.randint(n, (SAMPLED,), generator=random)]
+    parts = [_sums(rows, sample) for rows in y.split(ROWS)]
+    z, f = (n / SAMPLED * torch.cat(part) for part in zip(*parts, strict=True))
     return z.clamp_min(1.0), f
 
 
-def _sums(y: Float[Tensor, "n d"], others: Float[Tensor, "m d"], weight: float) -> Sums:
+def _sums(y: Float[Tensor, "n d"], others: Float[Tensor, "m d"]) -> Sums:
     apart = y[:, None] - others  # (n, m, d)
     s = 1 / (1 + apart.square().sum(2))
-    return weight * s.sum(1), weight * (s.square()[..., None] * apart).sum(1)
+    return s.sum(1), (s.square()[..., None] * apart).sum(1)
 
 
 @dataclass(eq=False)
