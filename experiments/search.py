@@ -169,34 +169,34 @@ def main() -> None:
         name, steps, seed = given.one
         print(json.dumps(trained(images, name, int(steps), int(seed), given.warmup)))
         return
-    same = ["--images", given.images]
-    same += [] if given.cache is None else ["--cache", given.cache]
-    same += [] if given.warmup is None else ["--warmup", str(given.warmup)]
+    shared = ["--images", given.images]
+    shared += [] if given.cache is None else ["--cache", given.cache]
+    shared += [] if given.warmup is None else ["--warmup", str(given.warmup)]
     protocol = f"{given.steps} steps" + (f", warm-up {given.warmup:g}" if given.warmup else "")
     for seed in given.seeds:
         for name in VARIANTS:
             key = f"{protocol}: {name}, seed {seed}"
             if key in read(given.results) or not re.search(given.only, name):
                 continue
-            price = 1.0 if VARIANTS[name].same_price else priced(name, same)
-            made = run(name, round(given.steps / price), seed, same)
+            price = 1.0 if VARIANTS[name].same_price else priced(name, shared)
+            made = run(name, round(given.steps / price), seed, shared)
             entry = {"price": round(price, 3), **made, "machine": hardware()}
             write(given.results, key, entry)
             print(key, {k: v for k, v in entry.items() if k != "machine"}, flush=True)
 
 
-def run(name: str, steps: int, seed: int, same: list[str]) -> dict[str, float]:
+def run(name: str, steps: int, seed: int, shared: list[str]) -> dict[str, float]:
     """Train a variant in a process of its own; return what it says."""
-    command = [sys.executable, __file__, *same, "--one", name, str(steps), str(seed)]
+    command = [sys.executable, __file__, *shared, "--one", name, str(steps), str(seed)]
     made = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
     return json.loads(made.splitlines()[-1])
 
 
-def priced(name: str, same: list[str]) -> float:
+def priced(name: str, shared: list[str]) -> float:
     """Return the price of a step, in steps of :data:`BEFORE`: the median of ratios measured in turns."""
     ratios = []
     for _ in range(TURNS):
-        before, other = (run(k, -TIMED, 0, same)["train_seconds"] for k in ("before", name))
+        before, other = (run(k, -TIMED, 0, shared)["train_seconds"] for k in ("before", name))
         ratios.append(other / before)
     return float(np.median(ratios))
 
