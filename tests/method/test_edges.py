@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from augmap.method.augment import plain
+from augmap.method.augment import apply, draw, plain
 from augmap.method.edges import (
     ALL,
     AugmentationGraph,
@@ -17,6 +17,7 @@ from augmap.method.edges import (
 from augmap.method.seeds import generator
 from augmap.method.sets import AUGMENTATIONS, Augmentation
 from augmap.method.source import Source
+from augmap.method.transform import UserTransform
 
 CPU = torch.device("cpu")
 NOTHING = Augmentation(crop_area=(1, 1), crop_ratio=(1, 1), flip=0, jitter=0, grey=0)
@@ -60,6 +61,28 @@ def test_more_views_of_an_image_come_one_after_the_other():
     assert (both[[0, 0, 1]] - both[[1, 2, 2]]).abs().amax((2, 3, 4)).min() > 0.05
     (same,) = views(augmented(NOTHING, views=3), steps([1, 2]))
     torch.testing.assert_close(same, plain(torch.from_numpy(images()[[1, 2, 1, 2, 1, 2]])))
+
+
+def test_views_are_those_of_their_own_rows_of_the_draw():
+    batch = [5, 0, 7, 9]
+    drawn = draw(AUGMENTATIONS["natural"], 12, steps(batch)[0][1], image_size=6, channels=3)
+    pixels = torch.from_numpy(images()[batch])
+    expected = torch.cat([apply(pixels, drawn[k : k + 4], 8) for k in (0, 4, 8)])
+    graph = augmented(size=8, views=3)
+    (found,) = views(graph, steps(batch))
+    assert torch.equal(found, expected)
+    (second,) = views(graph, steps(batch), Part(1, 2))  # of two processes
+    assert torch.equal(second, expected.unflatten(0, (3, 4))[:, 2:].flatten(0, 1))
+
+
+def test_a_transform_of_whole_batches_is_called_for_each_view():
+    def levels(batch):  # all images of a call alike
+        return torch.rand(1).expand(len(batch), 3, 6, 6)
+
+    (found,) = views(augmented(UserTransform(function=levels, each="batch"), views=3), steps([1, 2]))
+    level = found[:, 0, 0, 0].unflatten(0, (3, 2))
+    assert torch.equal(level[:, 0], level[:, 1])
+    assert len(set(level[:, 0].tolist())) == 3
 
 
 def test_views_of_another_size():

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from augmap.errors import InputError
@@ -33,12 +33,12 @@ __all__ = [
 ]
 
 TRIES = 10  # boxes tried before the whole image is taken: torchvision's RandomResizedCrop.get_params
-BLOCK = 1 << 17  # pixels made at a time on a CPU: the planes of 128 views of 32 px stay in its cache
+BLOCK = 1 << 17  # pixels made at a time by a thread: the planes of 128 views of 32 px stay in its cache
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ViewParameters:
-    """What happens to each of n images: row i is image i; ``parameters[a:b]`` are those of images a to b."""
+    """What happens to each of n images: row i is image i; ``parameters[rows]`` are those of some of them."""
 
     numbers: Float[Tensor, "n 11"]
     # centre x y, across x y, down x y (pixels of the image), brightness, contrast, saturation, hue, grey
@@ -58,7 +58,7 @@ class ViewParameters:
     def __len__(self) -> int:
         return len(self.numbers)
 
-    def __getitem__(self, rows: slice) -> ViewParameters:
+    def __getitem__(self, rows: slice | Int64[Tensor, " m"]) -> ViewParameters:
         return replace(self, numbers=self.numbers[rows])
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> ViewParameters:
@@ -182,7 +182,7 @@ def apply(
     views = torch.empty((n, shape[2], size, size), device=images.device, memory_format=torch.channels_last)
     pixels = max(size, parameters.image_size) ** 2
     whole = images.device.type != "cpu" or torch.compiler.is_compiling()
-    block = max(n, 1) if whole else max(1, BLOCK // pixels)
+    block = max(n, 1) if whole else max(1, BLOCK * torch.get_num_threads() // pixels)
     with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
         for i in range(0, n, block):
             _write_views(views[i : i + block], images[i : i + block], parameters[i : i + block])

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from augmap.method.augment import Augmentation, UserTransform, apply, draw, plain
 from augmap.method.source import Source
+from augmap.method.transform import UserViews
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +109,11 @@ class AugmentationGraph:
         for images in self.source.stream(rows()):
             b, generator = ahead.pop(0)
             drawn = draw(self.augmentation, self.views * b, generator, image_size=height, channels=channels)
-            views = []
-            for start in range(0, self.views * b, b):
-                own = range(start, start + b)[part.of(b)]
-                mine = drawn[own.start : own.stop].to(images.device, non_blocking=True)
-                views.append(apply(images, mine, self.view_size))
-            yield torch.cat(views), None
+            own = torch.arange(self.views * b).view(self.views, b)[:, part.of(b)]
+            if isinstance(drawn, UserViews):  # two calls: one of theirs may treat all of its batch alike
+                yield torch.cat([apply(images, drawn[rows], self.view_size) for rows in own]), None
+            else:
+                yield apply(images.repeat(self.views, 1, 1, 1), drawn[own.flatten()], self.view_size), None
 
 
 @dataclass(frozen=True, eq=False)

@@ -48,7 +48,7 @@ class UserTransform:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class UserViews:
-    """Seeds of the user's transform; row i is image i, ``views[a:b]`` those of images a to b."""
+    """Seeds of the user's transform; row i is image i, ``views[rows]`` those of some of them."""
 
     seeds: Int64[Tensor, " n"]
     # stay on the CPU: that is where generators are seeded
@@ -57,7 +57,7 @@ class UserViews:
     def __len__(self) -> int:
         return len(self.seeds)
 
-    def __getitem__(self, rows: slice) -> UserViews:
+    def __getitem__(self, rows: slice | Int64[Tensor, " m"]) -> UserViews:
         return replace(self, seeds=self.seeds[rows])
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> UserViews:
