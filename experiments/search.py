@@ -35,7 +35,7 @@ import augmap
 from augmap.config import Config
 from augmap.images.imageset import ImageSet
 from augmap.images.open import open_images
-from augmap.method import backbones, edges, train
+from augmap.method import backbones, edges, muon, train
 from augmap.method.whiten import whitened
 from augmap.settings import BATCH
 
@@ -99,6 +99,26 @@ def progressive(size: int, share: float) -> Callable[[], None]:
     return patch
 
 
+def rounds(*coefficients: tuple[float, float, float]) -> Callable[[], None]:
+    """Other Newton-Schulz rounds of Muon."""
+
+    def patch() -> None:
+        muon._ROUNDS = coefficients
+
+    return patch
+
+
+POLAR = tuple(
+    (a / 1.01, b / 1.01**3, c / 1.01**5)
+    for a, b, c in (
+        (8.28721201814563, -23.595886519098837, 17.300387312530933),
+        (4.107059111542203, -2.9478499167379106, 0.5448431082926601),
+        (3.9486908534822946, -2.908902115962949, 0.5518191394370137),
+        (3.3184196573706015, -2.488488024314874, 0.51004894012372),
+        (2.300652019954817, -1.6689039845747493, 0.4188073119525673),
+    )
+)
+"""Amsel et al., "The Polar Express", arXiv 2505.16932, 2025: another polynomial for each round."""
 ADAMW = {"optimizer": "adamw", "momentum": 0.9, "lr": 3e-3, "weight_decay": 0.05, "vector_lr": 3e-3}
 
 
@@ -107,12 +127,13 @@ def same(**stage: Any) -> Change:
     return Change(stage, same_price=True)
 
 
-def views(k: int, **stage: Any) -> Change:
+def views(k: int, patch: Callable[[], None] = lambda: None, **stage: Any) -> Change:
     """Return a change to ``k`` views of an image, of so many images that a step has as many views.
 
     Such a step computes as much as one of two views; where a result of one has a price, it was measured.
     """
-    return Change({"views": k, **stage}, config={"batch_size": 2 * BATCH["cpu"] // k}, same_price=True)
+    config = {"batch_size": 2 * BATCH["cpu"] // k}
+    return Change({"views": k, **stage}, config, patch, same_price=True)
 
 
 VARIANTS: dict[str, Change] = {
@@ -130,6 +151,9 @@ VARIANTS: dict[str, Change] = {
     "4 views, rate 0.1, temperature 0.15": views(4, lr=0.1, temperature=0.15),
     "8 views, rate 0.05, temperature 0.15": views(8, lr=0.05, temperature=0.15),
     "4 views, rate 0.02, temperature 0.15": views(4, temperature=0.15),
+    "4 views, rate 0.05, temperature 0.15, Polar Express": views(
+        4, rounds(*POLAR), lr=0.05, temperature=0.15
+    ),
     "Muon, rate 0.1": same(lr=0.1),
     "crops from 0.12": Change(
         config={"augmentation": {"grey": 0.1, "crop_area": (0.12, 1.0)}}, same_price=True

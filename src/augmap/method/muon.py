@@ -9,9 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-_QUINTIC = (3.4445, -4.7750, 2.0315)
+_ROUNDS = 5 * ((3.4445, -4.7750, 2.0315),)
 """a, b, c of x -> a x + b x³ + c x⁵, which carries all of (0, 1] to about 1 in few rounds (Jordan, 2024)."""
-_ROUNDS = 5
 _BETA2, _EPSILON = 0.999, 1e-8
 
 
@@ -92,13 +91,12 @@ class Muon(torch.optim.Optimizer):
 
 def orthogonalised(matrix: Float[Tensor, "m n"]) -> Float[Tensor, "m n"]:
     """Return the matrix with its singular vectors kept and its singular values brought to 0.7 ... 1.2."""
-    a, b, c = _QUINTIC
     tall = matrix.shape[0] > matrix.shape[1]
     x = matrix.T if tall else matrix
     x = x / x.norm().clamp_min(1e-7)
-    for _ in range(_ROUNDS):
+    for a, b, c in _ROUNDS:
         square = x @ x.T
-        x = a * x + (b * square + c * square @ square) @ x
+        x = torch.addmm(x, torch.addmm(square, square, square, beta=b, alpha=c), x, beta=a)
     return x.T if tall else x
 
 
