@@ -77,6 +77,12 @@ METHODS: dict[str, Method] = {
     "cifar10-60k": Method(
         ("fit", "--preset", "quick", "--budget", "20m"), "t-SimCNE, quick, all, 20 min", limit=None
     ),
+    "cifar10-60k-30m": Method(
+        ("fit", "--preset", "quick", "--budget", "30m"), "t-SimCNE, quick, all, 30 min", limit=None
+    ),
+    "cifar10-60k-60m": Method(
+        ("fit", "--preset", "quick", "--budget", "60m"), "t-SimCNE, quick, all, 60 min", limit=None
+    ),
 }
 """In the order of the table."""
 

@@ -75,7 +75,7 @@ def _point(axes: Any, entry: dict[str, Any], height: float) -> None:
     colour = LABELLED if entry["method"] == "supervised" else OURS if entry["parametric"] else THEIRS
     axes.scatter(minutes, accuracy, s=46, color=colour, zorder=3, linewidth=0)
     left = 0.3 < minutes < 5  # layouts of pixels; right of them stands what trains
-    name = entry["title"].removesuffix(", all").removesuffix(", all, 20 min")
+    name = entry["title"].split(", all")[0]
     axes.annotate(
         f"{name} {accuracy:.1f}",
         (minutes, height),

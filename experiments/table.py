@@ -13,6 +13,8 @@ from augmap.presets import PRESETS
 RESULTS = Path(__file__).resolve().parent / "results"
 ROWS = {
     "baselines/cifar10-60k": "CIFAR-10",
+    "baselines/cifar10-60k-30m": "CIFAR-10",
+    "baselines/cifar10-60k-60m": "CIFAR-10",
     "baselines/quick": "CIFAR-10, first 10,000 of each split",
     "fashion-mnist-10m": "Fashion-MNIST",
     "flowers5-20m": "photos of five kinds of flowers, 128 px",
