@@ -55,6 +55,24 @@ def test_everything_that_the_next_step_needs_comes_back(tmp_path, optimizer, opt
     assert torch.equal(tensors["encoder.head.last.weight"], moved)
 
 
+@pytest.mark.filterwarnings("ignore:for .*is a no-op")
+@pytest.mark.parametrize("fused", [True, False])
+def test_a_step_counter_lies_where_its_optimiser_looks_for_it(fused):
+    """That of a fused optimiser of a GPU on the device, any other on the CPU; momenta by their weights."""
+    tensors = capture(*parts(torch.optim.AdamW))
+    encoder, kernel, _ = parts(steps=0)
+    encoder.to("meta")
+    kernel.to("meta")
+    optimizer = torch.optim.AdamW([*encoder.parameters(), *kernel.parameters()])
+    for group in optimizer.param_groups:
+        group["fused"] = fused
+    restore(tensors, encoder, kernel, optimizer)
+    for state in optimizer.state.values():
+        assert state["step"].device.type == ("meta" if fused else "cpu")
+        assert state["exp_avg"].device.type == "meta"
+    assert len(optimizer.state) == len([*encoder.parameters(), *kernel.parameters()])
+
+
 def test_a_frozen_weight_gets_no_momentum():
     encoder, kernel, _ = parts()
     tensors = capture(*parts(momentum=0.9))

@@ -41,6 +41,23 @@ def test_threads_are_set_for_the_run_and_put_back(monkeypatch):
     assert torch.get_num_threads() == before
 
 
+def test_a_job_of_slurm_around_it_starts_no_processes_and_lends_none(monkeypatch):
+    for name, value in (
+        ("SLURM_NTASKS", "4"),
+        ("SLURM_JOB_NAME", "train"),
+        ("SLURM_PROCID", "1"),
+        ("SLURM_LOCALID", "1"),
+    ):
+        monkeypatch.setenv(name, value)
+    seen = []
+    monkeypatch.setattr(launching, "run_task", lambda fabric, *a: seen.append(fabric))
+    monkeypatch.setattr(launching, "run_in_processes", lambda fabric, *a: seen.append(fabric))
+    monkeypatch.setattr(launching, "_check_spawnable", lambda devices: None)
+    launch(task(CONFIG, PIXELS, runtime=Runtime(device="cpu")))
+    launch(task(CONFIG, PIXELS, runtime=Runtime(device="cpu", devices=2)))
+    assert [(fabric.world_size, fabric.global_rank) for fabric in seen] == [(1, 0), (2, 0)]
+
+
 def test_openmp_and_mkl_run_on_the_same_number(monkeypatch):
     """A library that tells OpenMP another number leaves MKL at its own, until the next who sets PyTorch's."""
     mkl = lambda: re.search(r"mkl_get_max_threads\(\) : (\d+)", torch.__config__.parallel_info())  # noqa: E731

@@ -24,10 +24,10 @@ def parts():
 
 
 class Ticks:
-    """A clock whose readings are given."""
+    """A clock of given durations; each reading ends one and is that at which the next begins."""
 
     def __init__(self, *durations):
-        self.readings = list(np.cumsum([0.0, *durations]))
+        self.readings = list(np.repeat(np.cumsum([0.0, *durations]), 2)[1:])
 
     def __call__(self):
         return self.readings.pop(0)
@@ -122,3 +122,26 @@ def test_a_graph_of_pixels(affinity, weighing, monkeypatch):
     stage = Stage(name="s", steps=1, edges="pixels", affinity=affinity)
     # no projection: the encoder has no say in it
     assert graph_seconds(1e9, stage, 4096, 12) == pytest.approx(2 + 3 * 8 + weighing)
+
+
+@pytest.mark.parametrize(("too_large", "found"), [("float32", "bfloat16"), ("bfloat16", "float32")])
+def test_what_does_not_fit_is_not_fast(too_large, found, monkeypatch):
+    def seconds(*a, precision, **k):
+        if precision == too_large:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return 1.0
+
+    monkeypatch.setattr(probe, "step_seconds", seconds)
+    encoder, graph = parts()
+    assert faster_precision(encoder, STAGE, graph, CONFIG, cpu(), seconds=1.0) == found
+
+
+def test_a_measurement_goes_through_the_images_and_begins_again():
+    encoder, graph = parts()
+    seen = []
+    take = graph.source.take
+    graph.source.take = lambda index: (seen.append(index.tolist()), take(index))[1]
+    step_seconds(encoder, STAGE, graph, CONFIG, fabric=cpu(), seconds=0.0)
+    assert [len(batch) for batch in seen] == [16] * 4
+    assert len({*seen[0], *seen[1]}) == 32
+    assert seen[2] == seen[0]

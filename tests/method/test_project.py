@@ -1,5 +1,7 @@
 """From images to coordinates: alone or in any batch, and the statistics that the map's images need."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,9 @@ from torch import nn
 
 from augmap.method import project as projecting
 from augmap.method.augment import plain
+from augmap.method.place import Placer
 from augmap.method.project import project, settle_statistics
+from augmap.method.sets import AUGMENTATIONS
 from augmap.method.source import Source
 from augmap.method.weights import build_encoder, from_weights
 
@@ -85,3 +89,36 @@ def test_settled_statistics_are_a_function_of_the_seed(monkeypatch):
 
     np.testing.assert_array_equal(settled(0), settled(0))
     assert not np.array_equal(settled(0), settled(1))
+
+
+class Observed(Small):
+    """Notes what the libraries of a GPU are allowed while it computes."""
+
+    seen: ClassVar[set] = set()
+
+    def forward(self, x):
+        cudnn, products = torch.backends.cudnn, torch.get_float32_matmul_precision()
+        self.seen.add((cudnn.enabled, cudnn.allow_tf32, cudnn.deterministic, products))
+        return super().forward(x)
+
+
+def test_in_float32_by_the_libraries_that_are_there(monkeypatch):
+    """``cudnn.flags`` switches cuDNN off unless it is told not to."""
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    e = build_encoder(small_config(), PIXELS, Observed(3))
+    try:
+        for compute in (
+            lambda: project(e, PIXELS),
+            lambda: settle_statistics(e, Source(PIXELS, torch.device("cpu")), 0),
+            lambda: Placer(e, AUGMENTATIONS["natural"], device=torch.device("cpu"))(PIXELS[0]),
+        ):
+            Observed.seen.clear()
+            compute()
+            assert Observed.seen == {(True, False, True, "highest")}
+        assert torch.backends.cudnn.enabled
+        assert torch.backends.cudnn.allow_tf32
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -171,6 +172,28 @@ def test_precision_is_probed_and_written_down(monkeypatch):
     assert outcome.config.precision == "bfloat16"
     assert same_bits(outcome, run(config.replace(precision="bfloat16"), PIXELS))
     assert len(asked) == 1
+
+
+def test_a_step_that_does_not_fit_into_memory_is_said(monkeypatch):
+    def train(*parts):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(running, "train", train)
+    with pytest.raises(
+        InputError, match=r"a step of 16 images does not fit .* take a smaller batch: --batch-size 8"
+    ):
+        run(small_config(Stage(name="s", steps=1), batch_size=16), PIXELS)
+
+
+def test_before_ampere_nothing_is_tried_in_bfloat16(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
+    monkeypatch.setattr(running, "faster_precision", lambda *a, **k: pytest.fail("was measured"))
+    config, encoder = small_config(Stage(name="s", steps=1)), object()
+    fabric, graphs = (
+        SimpleNamespace(device=torch.device("cuda")),
+        SimpleNamespace(stand_in=lambda *a: object()),
+    )
+    assert running._precision(encoder, config, graphs, fabric, None) == "float32"
 
 
 def test_positions_and_features_are_those_of_the_saved_weights():

@@ -65,7 +65,7 @@ class ViewParameters:
         """The same on ``device``: one copy, and on a GPU one that the host need not wait for."""
         pinned = non_blocking and torch.device(device).type == "cuda" and self.numbers.device.type == "cpu"
         numbers = self.numbers.pin_memory() if pinned else self.numbers
-        return replace(self, numbers=numbers.to(device, non_blocking=non_blocking))
+        return replace(self, numbers=numbers.to(device, non_blocking=pinned))
 
     centre = property(lambda self: self.numbers[:, 0:2], doc="x, y of the box's centre in pixels, (n, 2)")
     across = property(lambda self: self.numbers[:, 2:4], doc="from the centre to the right side, (n, 2)")

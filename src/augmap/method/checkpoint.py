@@ -183,11 +183,11 @@ def restore(
         raise InputError(f"the checkpoint does not fit this encoder: {error}") from error
     if optimizer is None:
         return
-    trained = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    trained = {id(p): group for group in optimizer.param_groups for p in group["params"]}
     for name, parameter in _named(encoder, similarity):
         slots = under(f"optimizer.{name}.", tensors)
-        if id(parameter) in trained and slots:
-            optimizer.state[parameter] = {k: _placed(v, parameter) for k, v in slots.items()}
+        if (group := trained.get(id(parameter))) and slots:
+            optimizer.state[parameter] = {k: _placed(k, v, parameter, group) for k, v in slots.items()}
 
 
 def _named(encoder: nn.Module, similarity: nn.Module) -> list[tuple[str, nn.Parameter]]:
@@ -200,9 +200,12 @@ def under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
-def _placed(value: Tensor, parameter: nn.Parameter) -> Tensor:
-    """A momentum buffer lies where and how its weight lies; a step counter stays on the CPU."""
-    if value.shape != parameter.shape or value.ndim == 0:
-        return value.clone()
-    placed = torch.empty_like(parameter, dtype=value.dtype)
-    return placed.copy_(value)
+def _placed(slot: str, value: Tensor, parameter: nn.Parameter, group: Mapping[str, Any]) -> Tensor:
+    """A momentum buffer lies where and how its weight lies; so does the step counter of a fused optimiser.
+
+    That of any other stays on the CPU (``torch.optim.Optimizer.load_state_dict`` has the same rule).
+    """
+    if slot == "step":
+        on_device = group.get("fused") or group.get("capturable")
+        return value.to(parameter.device) if on_device else value.clone()
+    return torch.empty_like(parameter, dtype=value.dtype).copy_(value)

@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from augmap.method.augment import Augmentation, UserTransform, apply, draw, plain
-from augmap.method.source import Source
+from augmap.method.source import Source, sent
 from augmap.method.transform import UserViews
 
 
@@ -241,7 +241,7 @@ class LabelGraph:
                 yield batch, generator
 
         for inputs, _ in self.views.pairs(noted(), part):
-            yield inputs, ahead.pop(0).repeat(2).to(inputs.device, non_blocking=True)
+            yield inputs, sent(ahead.pop(0).repeat(2), inputs.device)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,10 +7,12 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment
 
 from augmap.config import Runtime
 from augmap.errors import InputError
@@ -43,11 +45,9 @@ def launch(task: Task) -> Outcome:
         _check_devices(runtime, kind)
         if runtime.devices > 1:
             _check_spawnable(runtime.devices)
-            return run_in_processes(
-                Fabric(accelerator=kind, devices=runtime.devices, strategy="ddp_spawn"), task
-            )
+            return run_in_processes(_fabric(kind, runtime.devices, strategy="ddp_spawn"), task)
         with Stop().on_signals() as stop:
-            return run_task(Fabric(accelerator=kind, devices=1), task, stop)
+            return run_task(_fabric(kind, 1), task, stop)
 
 
 def pick_device(name: str) -> str:
@@ -89,6 +89,11 @@ def _join(task: Task, kind: str) -> Outcome:
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
+
+
+def _fabric(kind: str, devices: int, **options: Any) -> Fabric:
+    """Return a Fabric that starts its own processes, also where a job of SLURM or MPI is found around it."""
+    return Fabric(accelerator=kind, devices=devices, plugins=[LightningEnvironment()], **options)
 
 
 def _check_devices(runtime: Runtime, kind: str) -> None:

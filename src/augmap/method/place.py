@@ -10,7 +10,7 @@ from jaxtyping import Float, UInt8
 
 from augmap.method.augment import Augmentation, ViewParameters, apply, draw
 from augmap.method.encoder import Encoder
-from augmap.method.project import project
+from augmap.method.project import full_precision, project
 from augmap.method.seeds import generator
 
 VIEWS = 32
@@ -61,7 +61,7 @@ class Placer:
         images = images.expand(self.views, -1, -1, -1)  # (v, s, s, c)
         _, size, _, channels = images.shape
         parameters = cloud(self.augmentation, size=size, channels=channels, views=self.views, seed=self.seed)
-        with torch.backends.cudnn.flags(allow_tf32=False), torch.autocast(self.device.type, enabled=False):
+        with full_precision(self.device):
             return self.encoder(apply(images, parameters.to(self.device))).float().cpu().numpy()
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -81,11 +83,12 @@ def step_seconds(
     random = generator(config.seed, "probe")
 
     def batches() -> Iterator[tuple[Tensor, torch.Generator]]:
-        while True:
-            yield torch.randperm(n, generator=random)[:b], random
+        order = torch.randperm(n, generator=random)
+        for start in itertools.cycle(range(0, n - b + 1, b)):
+            yield order[start : start + b], random
 
     times: list[float] = []
-    began = last = clock()
+    last = clock()
     for inputs, places in graph.pairs(batches(), Part(fabric.global_rank, fabric.world_size)):
         with torch.autocast(fabric.device.type, torch.bfloat16, enabled=low):
             z = wrapped(inputs)
@@ -93,18 +96,16 @@ def step_seconds(
         share_temperature(kernel)
         stepper.step()
         stepper.zero_grad()
-        if fabric.device.type == "cuda":
-            torch.cuda.synchronize(fabric.device)
-        now = clock()
-        times.append(now - last)
-        last = now
+        _wait(fabric.device)
+        times.append(clock() - last)
         over = times[-1] > limit
-        enough = len(times) >= _STEPS[0] and (now - began > seconds or len(times) >= _STEPS[1])
+        enough = len(times) >= _STEPS[0] and (sum(times) > seconds or len(times) >= _STEPS[1])
         over, enough = fabric.broadcast((over, enough))
         if over:
             return fabric.broadcast(times[-1])
         if enough:
             break
+        last = clock()  # what the processes had to agree on is no part of a step
     return fabric.broadcast(float(np.median(times[1:])))  # the first step allocates and compiles
 
 
@@ -113,13 +114,30 @@ def faster_precision(
 ) -> str:
     """Return ``bfloat16`` where a step is at least 5 % faster with it than with ``float32``.
 
-    Each of the two is timed for ``seconds``.
+    Each of the two is timed for ``seconds``. What does not fit into the memory of a GPU is not fast.
     """
     wide, low = (
-        step_seconds(encoder, stage, graph, config, fabric=fabric, precision=p, seconds=seconds)
+        _seconds_or_never(encoder, stage, graph, config, fabric=fabric, precision=p, seconds=seconds)
         for p in ("float32", "bfloat16")
     )
     return "bfloat16" if low < 0.95 * wide else "float32"
+
+
+def _seconds_or_never(*parts: Any, fabric: Fabric, **how: Any) -> float:
+    try:
+        return step_seconds(*parts, fabric=fabric, **how)
+    except torch.OutOfMemoryError:
+        if fabric.world_size > 1:  # the others wait for this one
+            raise
+        return math.inf
+
+
+def _wait(device: torch.device) -> None:
+    """Wait until a device has done what it was given."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
 
 
 def projection_seconds(encoder: Encoder, pixels: np.ndarray, device: torch.device) -> float:

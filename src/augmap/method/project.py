@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -18,6 +19,19 @@ BATCH = 512
 """Images that go through the network together."""
 _STATISTICS_BATCHES = 20
 """Batches of plain images from which BatchNorm's statistics are taken anew."""
+
+
+@contextmanager
+def full_precision(device: torch.device) -> Iterator[None]:
+    """Compute in float32 on this device: no autocast, and no TF32 on a GPU, whatever its program allows."""
+    cudnn, products = torch.backends.cudnn, torch.get_float32_matmul_precision()
+    same = {"enabled": cudnn.enabled, "deterministic": cudnn.deterministic}  # flags() would reset them
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with cudnn.flags(**same, allow_tf32=False), torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(products)
 
 
 @torch.no_grad()
@@ -58,7 +72,7 @@ def project(
     z_all: np.ndarray | None = None
     h_all: np.ndarray | None = None
     try:
-        with torch.backends.cudnn.flags(allow_tf32=False), torch.autocast(device.type, enabled=False):
+        with full_precision(device):
             starts = range(0, n, BATCH)
             indices = (torch.arange(s, min(s + BATCH, n)) for s in starts)
             for start, images in zip(starts, source.stream(indices), strict=True):
@@ -83,7 +97,8 @@ def settle_statistics(encoder: Encoder, images: Source, seed: int) -> None:
     n, batch = len(images), min(BATCH, len(images))
     order = Order(n, batch, seed=seed, stage=-1)
     batches = min(_STATISTICS_BATCHES, n // batch)
-    recompute_statistics(encoder, (plain(images.take(order.batch(i))) for i in range(batches)))
+    with full_precision(images.device):
+        recompute_statistics(encoder, (plain(images.take(order.batch(i))) for i in range(batches)))
 
 
 def _numpy(x: Tensor) -> np.ndarray:

@@ -170,6 +170,11 @@ def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
         stages = train(run, config, graphs, fabric, watch, planner)
     except Stopped:
         raise Interrupted(_where(run, task.folder)) from None
+    except torch.OutOfMemoryError as error:
+        raise InputError(
+            f"a step of {config.batch_size} images does not fit into the memory of {fabric.device}; "
+            f"take a smaller batch: --batch-size {max(2, config.batch_size // 2)}"
+        ) from error
     if config.recompute_statistics and stages[-1].train == "all":
         settle_statistics(encoder, images, config.seed)
     encoder.requires_grad_(True).eval()
@@ -239,6 +244,8 @@ def _precision(encoder: Encoder, config: Config, graphs: Graphs, fabric: Fabric,
     graph = graphs.stand_in(first, encoder)
     if graph is None or fabric.device.type not in ("cpu", "cuda"):
         return "float32"
+    if fabric.device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        return "float32"  # before Ampere it is emulated, and cuDNN has no convolutions for it
     seconds = PROBE_SECONDS if config.budget is None else min(PROBE_SECONDS, PROBE_SHARE * config.budget)
     if threads.free:  # or a machine that is busy would take minutes for the rest
         measure = partial(step_seconds, encoder, first, graph, config, fabric=fabric)

@@ -59,8 +59,8 @@ class Source:
         """Return these rows, on the device; ``index`` is a CPU tensor of row numbers."""
         if self._resident is not None:
             index = index if self._only is None else self._only[index]
-            return self._resident[index.to(self.device, non_blocking=True)]
-        return self._fetch(index).to(self.device, non_blocking=True)
+            return self._resident[sent(index, self.device)]
+        return sent(self._fetch(index), self.device)
 
     def stream(self, indices: Iterable[Tensor]) -> Iterator[Tensor]:
         """Yield ``take(index)`` for each index in turn, the next ones being fetched meanwhile.
@@ -75,9 +75,9 @@ class Source:
             for index in indices:
                 ahead.append(pool.submit(self._fetch, index))
                 if len(ahead) > _AHEAD:
-                    yield ahead.popleft().result().to(self.device, non_blocking=True)
+                    yield sent(ahead.popleft().result(), self.device)
             while ahead:
-                yield ahead.popleft().result().to(self.device, non_blocking=True)
+                yield sent(ahead.popleft().result(), self.device)
 
     def _fetch(self, index: Tensor) -> Tensor:
         assert self._rows is not None
@@ -118,6 +118,14 @@ class PixelFile:
     def open(self) -> np.memmap:
         """Return the pixels, read-only."""
         return np.memmap(self.path, np.uint8, "r", self.offset, self.shape)
+
+
+def sent(rows: Tensor, device: torch.device) -> Tensor:
+    """Return rows on the device; the host does not wait for a GPU, which copies them before they are freed.
+
+    Other devices may copy later than that, and then what lies in their place by now.
+    """
+    return rows.to(device, non_blocking=device.type == "cuda")
 
 
 def channel_statistics(pixels: np.ndarray, *, at_most: int = 5000) -> tuple[list[float], list[float]]:
