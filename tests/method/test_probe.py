@@ -90,22 +90,22 @@ def test_projections_grow_with_the_images(monkeypatch):
 
 
 def test_graphs(monkeypatch):
-    times = iter([3.0, 3.0, 0.25])  # a search; again; a step of the layout
+    times = iter([3.0, 3.0, 0.25, 0.5])  # a search; again; a step of the layout; its weights
     monkeypatch.setattr(probe, "_timed", lambda work: (work(), next(times))[1])
     assert graph_seconds(5.0, Stage(name="s", steps=1), 4096, 8) == 0
     near = Stage(name="s", steps=1, edges="neighbors", train="head")
     # 512 of 4,096 images were searched for, after two projections
     assert graph_seconds(5.0, near, 4096, 8) == pytest.approx(10 + 3 * 8)
     laid = Stage(name="s", steps=1, edges="layout", train="head", layout_passes=10)
-    assert graph_seconds(5.0, laid, 4096, 8) == pytest.approx(34 + 10 * 0.25)
+    assert graph_seconds(5.0, laid, 4096, 8) == pytest.approx(34 + 10 * 0.25 + 0.5)
 
 
 def test_a_layout_of_many_is_timed_on_some(monkeypatch):
     monkeypatch.setattr(probe, "_PLACES", 1024)
-    times = iter([3.0, 0.25])
+    times = iter([3.0, 0.25, 0.5])
     monkeypatch.setattr(probe, "_timed", lambda work: (work(), next(times))[1])
     laid = Stage(name="s", steps=1, edges="layout", train="head", layout_passes=10)
-    assert graph_seconds(5.0, laid, 4096, 8) == pytest.approx(34 + 10 * 0.25 * 4)
+    assert graph_seconds(5.0, laid, 4096, 8) == pytest.approx(34 + (10 * 0.25 + 0.5) * 4)
 
 
 def test_the_shortest_of_three_times_counts(monkeypatch):

@@ -19,7 +19,7 @@ from augmap.method.batchnorm import synchronise
 from augmap.method.edges import Edges, Part
 from augmap.method.encoder import Encoder
 from augmap.method.graphs import pixel_neighbors, weigh
-from augmap.method.layout import gradient
+from augmap.method.layout import gradient, shared
 from augmap.method.project import project
 from augmap.method.repulsion import Grid
 from augmap.method.schedule import stage_batch
@@ -167,8 +167,9 @@ def graph_seconds(projection: float, stage: Stage, n: int, features: int) -> flo
     random = generator(0, "probe")
     places = _SPREAD * math.sqrt(m) * torch.randn(m, stage.dim, generator=random)
     table, grid = torch.randint(m, (m, k), generator=random), Grid()
-    step = _timed(lambda: gradient(places, table, 1.0, grid, random))
-    return seconds + step * (n / m) * stage.layout_passes
+    weights = torch.ones(m, k)
+    step = _timed(lambda: gradient(places, table, weights, 1.0, grid, random))
+    return seconds + (_timed(lambda: shared(table)) + step * stage.layout_passes) * (n / m)
 
 
 def _pixel_seconds(stage: Stage, n: int, columns: int) -> float:
