@@ -3,9 +3,9 @@
     python experiments/ways.py --map cifar10.map
 
 lays the images out as :func:`augmap.method.layout.layout` does for the head to learn, from features that are
-whitened more or less, and lets openTSNE do it. Each is scored by 5,000 held-out training labels
-(``choosing.py``); the seconds are those of one thread's processor time, the neighbour graph included. Results
-are written as they come; what is there already is not made again.
+whitened more or less and with other neighbours or weights, and lets openTSNE do it. Each is scored by 5,000
+held-out training labels (``choosing.py``); the seconds are those of one thread's processor time, the
+neighbour graph included. Results are written as they come; what is there already is not made again.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import openTSNE
@@ -25,19 +26,34 @@ from choosing import QUICK, held_out_accuracy, read, write
 from common import HERE, hardware
 
 from augmap.imagemap import ImageMap
-from augmap.method.layout import layout
+from augmap.method import layout as layouts
+from augmap.method.layout import shared
 from augmap.method.seeds import generator
 from augmap.method.whiten import whitened
 from augmap.neighbors import nearest
 
 MAP = QUICK.stages[-1]
+Weights = Callable[[torch.Tensor], torch.Tensor]
 
 
-def ours(h: np.ndarray) -> np.ndarray:
-    """Lay out as ``quick`` does."""
-    table = torch.from_numpy(nearest(h, MAP.neighbors, metric="cosine")[0])
+def ours(h: np.ndarray, k: int = MAP.neighbors, weights: Weights = shared) -> np.ndarray:
+    """Lay out as ``quick`` does, or from other neighbours or weights."""
+    table = torch.from_numpy(nearest(h, k, metric="cosine")[0])
     random = generator(0, "layout")
-    return layout(torch.from_numpy(h), table, random, passes=MAP.layout_passes).numpy()
+    with mock.patch.object(layouts, "shared", weights):
+        places = layouts.layout(torch.from_numpy(h), table, random, passes=MAP.layout_passes)
+    return places.numpy()
+
+
+def alike(neighbors: torch.Tensor) -> torch.Tensor:
+    """Weigh all neighbours the same."""
+    return torch.ones(neighbors.shape)
+
+
+def squared(neighbors: torch.Tensor) -> torch.Tensor:
+    """Weigh by the square of what neighbours share."""
+    weights = shared(neighbors).square()
+    return weights / weights.mean(1, keepdim=True)
 
 
 def tsne(h: np.ndarray) -> np.ndarray:
@@ -49,9 +65,12 @@ Way = tuple[float | None, Callable[[np.ndarray], np.ndarray]]
 WAYS: dict[str, Way] = {
     "h as it is": (None, ours),
     **{f"power {power:g}": (power, ours) for power in (0.0, 0.5, 1.0)},
+    "power 0.5, all neighbours alike": (0.5, partial(ours, weights=alike)),
+    "power 0.5, squared weights": (0.5, partial(ours, weights=squared)),
+    **{f"power 0.5, {k} neighbours": (0.5, partial(ours, k=k)) for k in (10, 30)},
     "power 0.5, openTSNE": (0.5, tsne),
 }
-"""How far features are whitened, and who lays them out."""
+"""How far features are whitened, and who lays them out, from which neighbours."""
 
 
 def main() -> None:
