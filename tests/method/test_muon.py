@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from augmap.method.muon import Muon, orthogonalised
+from augmap.method.muon import Muon, _stacked, orthogonalised
 
 
 def weights(*shapes, seed=0):
@@ -70,3 +70,29 @@ def test_a_gradient_of_nothing_moves_nothing():
     weight.grad = torch.zeros(4, 5)
     Muon([weight], lr=0.1, vector_lr=0.1).step()
     assert torch.equal(weight, before)
+
+
+def test_together_or_one_by_one():
+    """As a GPU does it: those of one shape are one stack, and each comes back at its place."""
+    matrices = [w.detach() for w in weights((8, 30), (30, 8), (8, 30), (5, 5), (30, 8))]
+    for one, found in zip(matrices, _stacked(matrices), strict=True):
+        torch.testing.assert_close(found, orthogonalised(one), atol=1e-5, rtol=1e-5)
+
+
+def test_what_has_no_gradient_stays_and_loses_no_step():
+    mine, alone = weights((6, 4), (7,)), weights((6, 4), (7,))
+    optimizer = Muon(mine, lr=0.1, vector_lr=0.1)
+    for p in mine:
+        p.grad = torch.ones_like(p)
+    optimizer.step()
+    before = mine[1].detach().clone()
+    mine[0].grad, mine[1].grad = torch.ones_like(mine[0]), None
+    optimizer.step()
+    assert torch.equal(mine[1], before)
+    assert optimizer.state[mine[1]]["step"].item() == 1
+    (matrix,) = alone[:1]
+    other = Muon([matrix], lr=0.1, vector_lr=0.1)
+    for _ in range(2):
+        matrix.grad = torch.ones_like(matrix)
+        other.step()
+    assert torch.equal(mine[0], matrix)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 _ROUNDS = 5 * ((3.4445, -4.7750, 2.0315),)
 """a, b, c of x -> a x + b x³ + c x⁵, which carries all of (0, 1] to about 1 in few rounds (Jordan, 2024)."""
 _BETA2, _EPSILON = 0.999, 1e-8
+State = dict[str, Tensor]
 
 
 class Muon(torch.optim.Optimizer):
@@ -71,44 +72,66 @@ class Muon(torch.optim.Optimizer):
         """Move every weight that has a gradient."""
         assert closure is None, "the loss is computed once"
         for group in self.param_groups:
-            move = self._turn if group["matrices"] else _adam
-            for weight in group["params"]:
-                if weight.grad is not None:
-                    move(weight, weight.grad, self.state[weight], group)
+            weights = [weight for weight in group["params"] if weight.grad is not None]
+            if weights:
+                move = self._turn if group["matrices"] else _adam
+                move(weights, [weight.grad for weight in weights], [self.state[w] for w in weights], group)
 
     def _turn(
-        self, weight: Tensor, gradient: Tensor, state: dict[str, Tensor], group: dict[str, Any]
+        self, weights: list[Tensor], gradients: list[Tensor], states: list[State], group: dict[str, Any]
     ) -> None:
-        if not state:
-            state["momentum"] = torch.zeros_like(weight)
-        state["momentum"].lerp_(gradient, 1 - group["momentum"])
-        ahead = gradient.lerp(state["momentum"], group["momentum"]).flatten(1)
-        rows, columns = ahead.shape
-        turned = orthogonalised(ahead.to(self.dtype)).to(weight.dtype).view_as(weight)
-        weight.mul_(1 - group["lr"] * group["weight_decay"])
-        weight.add_(turned, alpha=-group["lr"] * max(1.0, rows / columns) ** 0.5)
+        momenta = _kept(states, "momentum", weights)
+        torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
+        ahead = [
+            a.flatten(1).to(self.dtype) for a in torch._foreach_lerp(gradients, momenta, group["momentum"])
+        ]
+        turned = _stacked(ahead) if weights[0].is_cuda else [orthogonalised(matrix) for matrix in ahead]
+        torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
+        for weight, direction in zip(weights, turned, strict=True):
+            rows, columns = direction.shape
+            step = group["lr"] * max(1.0, rows / columns) ** 0.5
+            weight.add_(direction.to(weight.dtype).view_as(weight), alpha=-step)
 
 
-def orthogonalised(matrix: Float[Tensor, "m n"]) -> Float[Tensor, "m n"]:
+def orthogonalised(matrix: Float[Tensor, "*s m n"]) -> Float[Tensor, "*s m n"]:
     """Return the matrix with its singular vectors kept and its singular values brought to 0.7 ... 1.2."""
-    tall = matrix.shape[0] > matrix.shape[1]
-    x = matrix.T if tall else matrix
-    x = x / x.norm().clamp_min(1e-7)
+    plus = torch.addmm if matrix.ndim == 2 else torch.baddbmm
+    tall = matrix.shape[-2] > matrix.shape[-1]
+    x = matrix.mT if tall else matrix
+    x = x / x.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-7)
     for a, b, c in _ROUNDS:
-        square = x @ x.T
-        x = torch.addmm(x, torch.addmm(square, square, square, beta=b, alpha=c), x, beta=a)
-    return x.T if tall else x
+        square = x @ x.mT
+        x = plus(x, plus(square, square, square, beta=b, alpha=c), x, beta=a)
+    return x.mT if tall else x
 
 
-def _adam(weight: Tensor, gradient: Tensor, state: dict[str, Tensor], group: dict[str, Any]) -> None:
-    if not state:
-        state["step"] = torch.zeros(())
-        state["mean"], state["square"] = torch.zeros_like(weight), torch.zeros_like(weight)
-    state["step"] += 1
-    state["mean"].lerp_(gradient, 1 - group["momentum"])
-    state["square"].lerp_(gradient.square(), 1 - _BETA2)
-    step = state["step"].item()
-    mean = state["mean"] / (1 - group["momentum"] ** step)
-    deviation = (state["square"] / (1 - _BETA2**step)).sqrt_().add_(_EPSILON)
-    weight.mul_(1 - group["lr"] * group["weight_decay"])
-    weight.addcdiv_(mean, deviation, value=-group["lr"])
+def _stacked(matrices: list[Float[Tensor, "_ _"]]) -> list[Float[Tensor, "_ _"]]:
+    """Orthogonalise those of one shape together: a GPU waits more for calls than for such products."""
+    turned: dict[int, Tensor] = {}
+    for shape in {matrix.shape for matrix in matrices}:
+        alike = [i for i, matrix in enumerate(matrices) if matrix.shape == shape]
+        turned |= zip(alike, orthogonalised(torch.stack([matrices[i] for i in alike])), strict=True)
+    return [turned[i] for i in range(len(matrices))]
+
+
+def _adam(weights: list[Tensor], gradients: list[Tensor], states: list[State], group: dict[str, Any]) -> None:
+    means, squares = _kept(states, "mean", weights), _kept(states, "square", weights)
+    for state in states:
+        state["step"] = state.get("step", torch.zeros(())) + 1
+    steps = [state["step"].item() for state in states]
+    torch._foreach_lerp_(means, gradients, 1 - group["momentum"])
+    torch._foreach_lerp_(squares, torch._foreach_mul(gradients, gradients), 1 - _BETA2)
+    unbiased = torch._foreach_div(means, [1 - group["momentum"] ** step for step in steps])
+    deviations = torch._foreach_div(squares, [1 - _BETA2**step for step in steps])
+    torch._foreach_sqrt_(deviations)
+    torch._foreach_add_(deviations, _EPSILON)
+    torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
+    torch._foreach_addcdiv_(weights, unbiased, deviations, value=-group["lr"])
+
+
+def _kept(states: list[State], name: str, weights: list[Tensor]) -> list[Tensor]:
+    """Return this entry of each state, zeros where there is none yet."""
+    for state, weight in zip(states, weights, strict=True):
+        if name not in state:
+            state[name] = torch.zeros_like(weight)
+    return [state[name] for state in states]
