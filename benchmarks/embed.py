@@ -59,17 +59,19 @@ def arrays(backbone: str, clock: str, options: argparse.Namespace) -> dict[str, 
     import torch
 
     from augmap.method.augment import plain
-    from augmap.method.project import BATCH, project
+    from augmap.method.project import BATCH, full_precision, project
 
-    n = options.images if backbone == "slim" else BATCH  # which costs twenty times as much
+    # on a CPU ResNet-18 costs twenty times as much
+    n = options.images if backbone == "slim" or options.device != "cpu" else BATCH
     encoder = made(backbone, 32, options.device)
     pixels = torch.randint(256, (n, 32, 32, 3), dtype=torch.uint8).numpy()
     views = [plain(torch.from_numpy(p)).to(options.device) for p in _batches(pixels, BATCH)]
 
     @torch.no_grad()
     def forward():
-        for x in views:
-            encoder(x)
+        with full_precision(views[0].device):
+            for x in views:
+                encoder(x)
 
     turns = Turns({
         "forward": lambda: timed(forward, options.device),
@@ -94,7 +96,7 @@ def photos(options: argparse.Namespace) -> dict[str, object]:
     from augmap.images.open import open_images
     from augmap.method.project import project
 
-    size = options.photo_size
+    size, gpu = options.photo_size, options.device != "cpu"
     with tempfile.TemporaryDirectory() as folder:
         source = options.photos or make_photos(Path(folder))
         paths = sorted(p for p in source.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg"))
@@ -123,7 +125,7 @@ def photos(options: argparse.Namespace) -> dict[str, object]:
         "made_up": options.photos is None,
         "size": size,
         "cores": os.cpu_count(),
-        **{name: turns.of(name, "processor") for name in turns.named},
+        **{name: turns.of(name, "wall" if name == "embed" and gpu else "processor") for name in turns.named},
         "share_of_decoding": turns.ratio("decode", "open", "processor"),
         "wall": {name: turns.of(name, "wall")["median"] for name in turns.named},
     }

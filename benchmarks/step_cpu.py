@@ -122,6 +122,8 @@ def serve(options: argparse.Namespace) -> None:
             losses = [float(step()) for _ in range(3)]
             bound = flops_bound(options, view_size) if options.kind == "ours" else None
             peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+            if options.device != "cpu":
+                peak = torch.cuda.max_memory_allocated()
             found = {"view_size": view_size, "loss": losses, "bound": bound, "peak_bytes": peak}
         elif line == "profile\n":
             found = profile(step)

@@ -13,6 +13,8 @@ from augmap.method.checkpoint import Checkpoint, capture, compare, load, machine
 from augmap.method.encoder import make_encoder
 from augmap.method.similarity import Cauchy
 
+CPU = torch.device("cpu")
+
 
 def parts(optimizer=torch.optim.SGD, steps=2, **options):
     pixels = {"image_size": 8, "channels": 1, "mean": [0.5], "std": [0.2]}
@@ -143,12 +145,12 @@ def test_another_encoder_is_refused():
 
 def found(config, **info):
     asked = json.loads(json_bytes(config.to_dict()))
-    return Checkpoint({}, {"asked": asked, "identity": {"images": "a"}, "machine": machine(1), **info})
+    return Checkpoint({}, {"asked": asked, "identity": {"images": "a"}, "machine": machine(1, CPU), **info})
 
 
 def check(checkpoint, config, images="a", processes=1):
     said = []
-    compare(checkpoint, config, {"images": images}, processes, where="m", say=said.append)
+    compare(checkpoint, config, {"images": images}, machine(processes, CPU), where="m", say=said.append)
     return said
 
 
@@ -183,7 +185,7 @@ def test_other_images_are_refused():
     ("name", "value"), [("threads", 99), ("torch", "1.0"), ("augmap", "0"), ("processor", "abacus")]
 )
 def test_another_machine_is_warned_of(name, value):
-    (line,) = check(found(three_stages(), machine={**machine(1), name: value}), three_stages())
+    (line,) = check(found(three_stages(), machine={**machine(1, CPU), name: value}), three_stages())
     assert line.startswith(f"warning: the checkpoint was made with {name} {value}, now ")
     assert "not the same to the last bit" in line
 

@@ -93,9 +93,9 @@ def load(folder: Path) -> Checkpoint | None:
         ) from error
 
 
-def machine(processes: int) -> dict[str, Any]:
+def machine(processes: int, device: torch.device) -> dict[str, Any]:
     """Return what the bits of a result depend on beside the configuration."""
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    gpu = torch.cuda.get_device_name(device) if device.type == "cuda" else None
     return {
         "augmap": augmap.__version__,
         "torch": torch.__version__,
@@ -110,7 +110,7 @@ def compare(
     found: Checkpoint,
     config: Config,
     identity: Mapping[str, Any],
-    processes: int,
+    here: Mapping[str, Any],
     *,
     where: Path,
     say: Callable[[str], None],
@@ -123,6 +123,8 @@ def compare(
         As it was asked for, before anything was resolved.
     identity : mapping
         What else must be equal, in plain JSON types; the fingerprint of the images above all.
+    here : mapping
+        :func:`machine`, now.
 
     Raises
     ------
@@ -140,7 +142,6 @@ def compare(
                 f"{where}: the checkpoint was made with {name} {before!r}, now it is {after!r}; "
                 "use the same as before, or --overwrite to start over"
             )
-    here = machine(processes)
     for name in ("threads", "processes", "torch", "augmap", "processor"):
         if (before := found.info["machine"].get(name)) != here[name]:
             say(

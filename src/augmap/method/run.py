@@ -110,7 +110,8 @@ def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
     threads = _threads(task, found, fabric, say)
     if found is not None:
         assert task.folder is not None
-        compare(found, task.config, task.identity, fabric.world_size, where=task.folder, say=say)
+        here = machine(fabric.world_size, fabric.device)
+        compare(found, task.config, task.identity, here, where=task.folder, say=say)
         config, encoder = Config.from_dict(found.info["config"]), _encoder_of(found, task.backbone)
         say(f"resuming at step {found.step:,} of stage {found.stage + 1} ({config.stages[found.stage].name})")
     else:
@@ -158,7 +159,7 @@ def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
             "resumed_steps": resumed_steps,
             "thread_changes": threads.changes,
             "identity": dict(task.identity),
-            "machine": machine(fabric.world_size),
+            "machine": machine(fabric.world_size, fabric.device),
         }
         checkpoint.save(task.folder, Checkpoint(tensors, info))
 
@@ -197,7 +198,7 @@ def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
             "plans": planner.plans if planner else [],
             "resumed_steps": resumed_steps,
             "thread_changes": threads.changes,
-            **machine(fabric.world_size),
+            **machine(fabric.world_size, fabric.device),
         },
     )
 

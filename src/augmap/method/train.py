@@ -93,7 +93,7 @@ def train(
     Returns
     -------
     tuple of Stage
-        The stages as they were run; training with them again gives the same bits on the same machine.
+        The stages as they were run; training with them again gives the same bits on the same CPU.
 
     Raises
     ------
