@@ -91,7 +91,7 @@ def test_methods_say_what_they_start_from(script):
         "simclr+umap": "simclr",
     }
     for name, m in methods.items():
-        assert (m.limit is None) == name.endswith("-60k")
+        assert (m.limit is None) == ("-60k" in name)
         if m.command[0] == "baseline":
             assert m.command[-1] == name.removesuffix("-60k").replace("+whitened", "")
 
