@@ -24,8 +24,8 @@ ROWS = {
 def table(results: Path = RESULTS) -> str:
     """Return the table in Markdown, a row for each result that is there."""
     lines = [
-        "| images | ready in | 2-D kNN accuracy | untrained | in features h |",
-        "| --- | --- | --- | --- | --- |",
+        "| images | ready in | 2-D kNN accuracy | untrained | in features h | views/s |",
+        "| --- | --- | --- | --- | --- | --- |",
     ]
     for name, title in ROWS.items():
         path = results / f"{name}.json"
@@ -53,6 +53,7 @@ def row(title: str, result: dict) -> str:
         f"**{_percent(found)}** ({split} split)",
         f"{control['accuracy']:.1%}",
         _percent(in_h),
+        f"{result['history']['views_per_second']:,.0f}",
     ]
     return f"| {' | '.join(cells)} |"
 
