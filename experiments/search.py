@@ -9,6 +9,11 @@ at. A change that leaves the price of a step as it is gets 1,000 steps, two minu
 gets as many as fit into the same processor time of one thread (``coreminutes.py``), by the price of both,
 measured in turns first. Results are written as they come; what is there already is not made again.
 ``ways.py`` is the same for the way into two dimensions.
+
+    python experiments/search.py --images flowers5/ --steps 1200 --only "^before|rate 0.05, temperature 0.15$" \
+        --results experiments/results/search-flowers5.json
+
+holds what was chosen against what was before on other images.
 """
 
 from __future__ import annotations
@@ -175,7 +180,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--images", required=True, help="CIFAR-10, as augmap fit takes it")
+    parser.add_argument(
+        "--images", required=True, help="CIFAR-10, or others with labels, as augmap fit takes them"
+    )
     parser.add_argument(
         "--steps", type=int, default=1000, help="of the stage as it was; the others get the same time"
     )

@@ -32,6 +32,8 @@ LONGEST = 5.0
 """No point moves further in one step, in widths of the kernel."""
 START = 1e-4
 """Standard deviation of the start, the principal components of the features."""
+MANY = 8_000
+"""Points from which on neighbours weigh by what they share: among fewer, these tell kinds apart no better."""
 BLOCK = 2048
 """Points whose neighbourhoods are compared at a time."""
 
@@ -49,8 +51,8 @@ def layout(
     r"""Return coordinates in which neighbours lie together and other points do not.
 
     Gradient descent, with momentum and a gain for each coordinate, of the loss of t-SNE with the Cauchy
-    kernel :math:`s = 1 / (1 + d^2)`, in which a neighbour :math:`j \in N(i)` weighs more the more neighbours
-    it shares with the point (:func:`shared`):
+    kernel :math:`s = 1 / (1 + d^2)`, in which, where points are many, a neighbour :math:`j \in N(i)` weighs
+    more the more neighbours it shares with the point (:func:`shared`):
 
     .. math:: L = -\frac{\lambda}{nk} \sum_i \sum_{j \in N(i)} w_{ij} \log s_{ij}
               + \log \sum_{i \neq j} s_{ij}
@@ -74,7 +76,7 @@ def layout(
     (n, d) float32 tensor on the CPU, centred.
     """
     y = START * _principal(features, dim, random)
-    weights = shared(neighbors)
+    weights = shared(neighbors) if len(y) >= MANY else torch.ones(neighbors.shape)
     move, gain, grid = torch.zeros_like(y), torch.ones_like(y), Grid()
     steps = max(1, round(passes))
     for step in range(steps):
