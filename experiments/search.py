@@ -10,7 +10,7 @@ gets as many as fit into the same processor time of one thread (``coreminutes.py
 measured in turns first. Results are written as they come; what is there already is not made again.
 ``ways.py`` is the same for the way into two dimensions.
 
-    python experiments/search.py --images flowers5/ --steps 1200 --only "^before|rate 0.05, temperature 0.15$" \
+    python experiments/search.py --images flowers5/ --steps 1200 --only "^before|4 views, rate 0.05, te.*5$" \
         --results experiments/results/search-flowers5.json
 
 holds what was chosen against what was before on other images.
