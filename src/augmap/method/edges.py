@@ -110,7 +110,7 @@ class AugmentationGraph:
             b, generator = ahead.pop(0)
             drawn = draw(self.augmentation, self.views * b, generator, image_size=height, channels=channels)
             own = torch.arange(self.views * b).view(self.views, b)[:, part.of(b)]
-            if isinstance(drawn, UserViews):  # two calls: one of theirs may treat all of its batch alike
+            if isinstance(drawn, UserViews):  # a call for each view: theirs may treat all of a batch alike
                 yield torch.cat([apply(images, drawn[rows], self.view_size) for rows in own]), None
             else:
                 yield apply(images.repeat(self.views, 1, 1, 1), drawn[own.flatten()], self.view_size), None
