@@ -292,6 +292,30 @@ def test_a_disk_that_fills_up_at_the_end_keeps_the_checkpoint(tmp_path, monkeypa
     assert (tmp_path / "m" / "checkpoint").is_dir()
 
 
+@pytest.mark.parametrize("where", ["make_folder", "check_writable"])
+def test_ctrl_c_as_the_place_is_looked_at_leaves_nothing(tmp_path, monkeypatch, where):
+    look = getattr(disk, where)
+
+    def end(path):
+        look(path)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(disk, where, end)
+    with pytest.raises(KeyboardInterrupt):
+        augmap.fit(images(40), output=tmp_path / "m", **TINY)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_place_that_may_not_be_written(tmp_path, monkeypatch):
+    def refuse(**where):
+        raise PermissionError(13, "Permission denied", str(where["dir"]))
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    with pytest.raises(InputError, match=r"m: cannot be written \(Permission denied\); make room or choose"):
+        augmap.fit(images(40), output=tmp_path / "m", **TINY)
+    assert not any(tmp_path.iterdir())
+
+
 # -- init ---------------------------------------------------------------------------------------------------
 
 

@@ -330,10 +330,9 @@ def place(output: Path | None, *, resume: bool, overwrite: bool) -> Iterator[Non
     if disk.is_foreign(output):
         raise InputError(f"{output}: exists and is not a map; choose another name")
     new = not output.exists()
-    disk.make_folder(output)
     try:
-        disk.write_atomic(output / ".writable", b"")
-        (output / ".writable").unlink()
+        disk.make_folder(output)
+        disk.check_writable(output)
         yield
     except BaseException:
         if new:

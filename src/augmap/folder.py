@@ -15,6 +15,7 @@ import math
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
@@ -45,9 +46,11 @@ def write_atomic(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError as error:
+    except BaseException as error:  # Ctrl-C too leaves nothing half-written behind
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
         raise InputError(
             f"{path}: cannot be written ({error.strerror}, {len(data) / 1e6:.1f} MB); "
             "make room or choose another place with -o"
@@ -63,6 +66,16 @@ def make_folder(path: Path) -> Path:
             f"{path}: cannot create this folder ({error.strerror}); choose another place"
         ) from error
     return path
+
+
+def check_writable(folder: Path) -> None:
+    """Raise :class:`InputError` unless a file can be made in the folder; none stays there."""
+    try:
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be written ({error.strerror}); make room or choose another place with -o"
+        ) from error
 
 
 def is_map(path: Path) -> bool:

@@ -146,3 +146,16 @@ def test_reader_that_goes_away_is_no_error(root, buffering):
         process.stdin.close()
         error = process.stderr.read()
     assert (process.returncode, error) == (141, b"")
+
+
+def test_sigterm_is_130_wherever_it_comes(tmp_path):
+    (tmp_path / "ended.py").write_text(
+        "import signal, sys\n"
+        "from augmap.cli.main import configure_process\n"
+        "configure_process()\n"
+        "try:\n"
+        "    exec('signal.raise_signal(signal.SIGTERM)')\n"
+        "except KeyboardInterrupt:\n"
+        "    sys.exit(130)\n"
+    )
+    assert subprocess.run([sys.executable, "-m", "ended"], cwd=tmp_path, timeout=60).returncode == 130

@@ -24,6 +24,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
@@ -67,8 +68,20 @@ def configure_process() -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     # whoever asks for an end by SIGTERM gets what Ctrl-C gets: half-made things are put away
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _end)
     keep_buffers()
+
+
+class _Ended(KeyboardInterrupt):
+    """SIGTERM came.
+
+    A class of its own, because ``python -m`` kills itself by SIGINT, whatever exit code is asked for, where a
+    bare KeyboardInterrupt has passed through code made at run time, such as that of a dataclass.
+    """
+
+
+def _end(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise _Ended
 
 
 def run(arguments: Sequence[str]) -> int:
