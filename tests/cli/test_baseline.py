@@ -169,7 +169,8 @@ def test_ablations_print_a_table(monkeypatch, capsys):
     )
 
 
-def test_sigterm_in_a_layout_leaves_nothing_behind(tmp_path):
+@pytest.mark.parametrize("seconds", [0, 4])
+def test_sigterm_at_the_start_or_in_a_layout_leaves_nothing_behind(tmp_path, seconds):
     pixels = np.random.default_rng(0).integers(0, 256, (3000, 8, 8, 1), np.uint8)
     np.save(tmp_path / "pixels.npy", pixels)
     output = tmp_path / "t.map"
@@ -181,6 +182,7 @@ def test_sigterm_in_a_layout_leaves_nothing_behind(tmp_path):
             assert time.monotonic() < deadline
             assert process.poll() is None
             time.sleep(0.05)
+        time.sleep(seconds)
         process.terminate()
         said = process.communicate(timeout=120)[1]
     assert process.returncode == 130, said
