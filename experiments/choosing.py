@@ -20,6 +20,8 @@ from augmap.presets import PRESETS
 from augmap.settings import BACKBONE, BATCH
 
 HELD_OUT = 5000
+SEARCHES = ("search", "search-flowers5", "search-fashion-mnist")
+WAYS = ("ways", "ways-flowers5", "ways-fashion-mnist")
 QUICK = PRESETS["quick"]
 DEFAULTS: dict[str, Any] = {
     "preset": "experiment",
@@ -36,7 +38,7 @@ def held_out_accuracy(x: np.ndarray, made: ImageMap, metric: str = "euclidean") 
 
     A fifth of the images is held out where they are few; all of them train where there are no splits.
     """
-    splits = np.array(made.splits) if made.splits else np.full(made.n, "train")
+    splits = np.array(made.splits) if any(made.splits) else np.full(made.n, "train")
     training = np.flatnonzero(splits == "train")
     mixed, held = np.random.default_rng(0).permutation(training), min(HELD_OUT, len(training) // 5)
     rows = np.concatenate([mixed[held:], mixed[:held]])
@@ -59,14 +61,21 @@ def write(path: Path, key: str, entry: dict[str, Any]) -> None:
 def tables(results: Path = HERE / "results") -> tuple[str, ...]:
     """Return in Markdown what was found: for the first stage, by protocol, and for the way into 2-D."""
     search = []
-    for name in ("search", "search-flowers5"):
+    for name in SEARCHES:
         found = read(results / f"{name}.json")
         for p in sorted({key.split(": ")[0] for key in found}):
             search.append(_first_stage({k: v for k, v in found.items() if k.split(": ")[0] == p}))
-    ways = ["| laid out from | kNN in these, % | kNN on the map, % | seconds |", "| --- " * 4 + "|"]
-    for name, entry in read(results / "ways.json").items():
-        ways.append(f"| {name} | {entry['h']:.1f} | {entry['xy']:.1f} | {entry['seconds']:.0f} |")
-    return (*search, "\n".join(ways))
+    return (*search, *(_ways(read(results / f"{name}.json")) for name in WAYS))
+
+
+def _ways(found: dict[str, Any]) -> str:
+    """Return a row for each way."""
+    rows = ["| laid out from | kNN in these, % | kNN on the map, % | seconds |", "| --- " * 4 + "|"]
+    rows += [
+        f"| {name} | {entry['h']:.1f} | {entry['xy']:.1f} | {entry['seconds']:.0f} |"
+        for name, entry in found.items()
+    ]
+    return "\n".join(rows)
 
 
 def _first_stage(found: dict[str, Any]) -> str:

@@ -10,10 +10,13 @@ gets as many as fit into the same processor time of one thread (``coreminutes.py
 measured in turns first. Results are written as they come; what is there already is not made again.
 ``ways.py`` is the same for the way into two dimensions.
 
-    python experiments/search.py --images flowers5/ --steps 1200 --only "^before|4 views, rate 0.05, te.*5$" \
-        --results experiments/results/search-flowers5.json
+    python experiments/search.py --images flowers5/ --steps 1200 \
+        --only "^before|^4 views, rate 0.05, .*15$" --results experiments/results/search-flowers5.json
+    python experiments/search.py --images fashion_mnist/ --steps 1200 \
+        --only "^before|^4 views, rate 0.05, .*(15|is|0.4)$" \
+        --results experiments/results/search-fashion-mnist.json
 
-holds what was chosen against what was before on other images.
+holds what was chosen against what was before on other images, and grey ones with and without other light.
 """
 
 from __future__ import annotations
@@ -50,7 +53,8 @@ BEFORE = dataclasses.replace(QUICK.stages[0], share=None, steps=1, views=2, lr=0
 """The first stage as it was before this search; the variants change it."""
 WARMUP = 0.1
 """Share of the steps, as the planner of a budget has it."""
-MAP = QUICK.stages[1]
+HALF = 0.5
+"""Power of the whitening of the second score."""
 
 
 @dataclass(frozen=True)
@@ -132,12 +136,19 @@ def same(**stage: Any) -> Change:
     return Change(stage, same_price=True)
 
 
-def views(k: int, patch: Callable[[], None] = lambda: None, **stage: Any) -> Change:
+def views(
+    k: int,
+    patch: Callable[[], None] = lambda: None,
+    augmentation: dict[str, Any] | None = None,
+    **stage: Any,
+) -> Change:
     """Return a change to ``k`` views of an image, of so many images that a step has as many views.
 
     Such a step computes as much as one of two views; where a result of one has a price, it was measured.
     """
-    config = {"batch_size": 2 * BATCH["cpu"] // k}
+    config: dict[str, Any] = {"batch_size": 2 * BATCH["cpu"] // k}
+    if augmentation is not None:
+        config["augmentation"] = augmentation
     return Change({"views": k, **stage}, config, patch, same_price=True)
 
 
@@ -156,6 +167,18 @@ VARIANTS: dict[str, Change] = {
     "4 views, rate 0.1, temperature 0.15": views(4, lr=0.1, temperature=0.15),
     "8 views, rate 0.05, temperature 0.15": views(8, lr=0.05, temperature=0.15),
     "4 views, rate 0.02, temperature 0.15": views(4, temperature=0.15),
+    "4 views, rate 0.05, temperature 0.15, light as it is": views(
+        4,
+        lr=0.05,
+        temperature=0.15,
+        augmentation={**QUICK.settings["augmentation"], "brightness": 0.0, "contrast": 0.0},
+    ),
+    "4 views, rate 0.05, temperature 0.15, crops from 0.4": views(
+        4,
+        lr=0.05,
+        temperature=0.15,
+        augmentation={**QUICK.settings["augmentation"], "crop_area": (0.4, 1.0)},
+    ),
     "4 views, rate 0.05, temperature 0.15, Polar Express": views(
         4, rounds(*POLAR), lr=0.05, temperature=0.15
     ),
@@ -245,7 +268,7 @@ def trained(images: ImageSet, name: str, steps: int, seed: int, passes: float | 
     found = {"steps": abs(steps), "train_seconds": made.info["history"]["train_seconds"]}
     if timed:
         return found
-    half = whitened(made.features, MAP.whitening)
+    half = whitened(made.features, HALF)
     return found | {
         "h": held_out_accuracy(made.features, made, "cosine"),
         "h_whitened": held_out_accuracy(half, made, "cosine"),

@@ -21,7 +21,7 @@ from augmap.method.seeds import generator
 
 SETS = {
     **{name: (a, 3) for name, a in AUGMENTATIONS.items()},
-    "grey glyph": (AUGMENTATIONS["glyph"], 1),  # no colours to change
+    "grey glyph": (AUGMENTATIONS["glyph"], 1),
     "four channels": (Augmentation(), 4),
     "shrinking": (
         Augmentation(rotation=20, zoom=(0.4, 0.5), padding="background"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,8 @@ def with_neighbors(**settings: Any) -> Config:
 def task(config: Config, pixels: np.ndarray | None = None, **settings: Any) -> Task:
     """A task of these images on one thread of the CPU."""
     pixels = stripes()[0] if pixels is None else pixels
-    given: dict[str, Any] = {"augmentation": AUGMENTATIONS["natural"], "backbone": Small(pixels.shape[-1])}
+    views = dataclasses.replace(AUGMENTATIONS["natural"], **config.augmentation)
+    given: dict[str, Any] = {"augmentation": views, "backbone": Small(pixels.shape[-1])}
     given["runtime"] = Runtime(device="cpu", threads=1, checkpoint_every=settings.pop("every", None))
     if config.backbone != "custom":
         given["backbone"] = None

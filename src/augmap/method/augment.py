@@ -16,7 +16,7 @@ from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from augmap.errors import InputError
-from augmap.method.colour import jitter_colour
+from augmap.method.colour import jitter_colour, jitter_grey
 from augmap.method.resample import affine_resize, crop_resize
 from augmap.method.sets import AUGMENTATIONS, Augmentation
 from augmap.method.transform import UserTransform, UserViews
@@ -99,7 +99,7 @@ def draw(
     ----------
     generator : on the CPU; advanced by ``n`` rows
     image_size : height and width of the images, pixels
-    channels : of the images; colours change where it is 3
+    channels : of the images; colours change where it is 3, brightness and contrast where it is 1
     out_size : height and width of the views, which change nothing that is drawn here; None: as the images
 
     Returns
@@ -145,7 +145,7 @@ def draw(
         image_size=image_size,
         channels=channels,
         upright=a.upright,
-        colours=channels == 3 and a.colours,
+        colours=a.changes_colours(channels),
         padding=a.padding,
         widest=min(longest, 1) * image_size * lengthens,
     )
@@ -209,13 +209,11 @@ def _write_views(
     if not p.colours:
         views.copy_(x.clamp_(0, 1))  # weights sum to 1 but for the last bit
         return
-    planes = jitter_colour(
-        x.flatten(2),
-        brightness=p.brightness,
-        contrast=p.contrast,
-        saturation=p.saturation,
-        hue=p.hue,
-        grey=p.grey,
+    light = {"brightness": p.brightness, "contrast": p.contrast}
+    planes = (
+        (jitter_grey(x.flatten(2), **light),)
+        if p.channels == 1
+        else jitter_colour(x.flatten(2), **light, saturation=p.saturation, hue=p.hue, grey=p.grey)
     )
     for channel, plane in enumerate(planes):
         views[:, channel].copy_(plane.view(-1, size, size))

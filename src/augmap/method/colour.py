@@ -61,6 +61,16 @@ def jitter_colour(
     return tuple(plane.mul_(1 - g[:, 0]).add_(level) for plane in planes)
 
 
+def jitter_grey(
+    x: Float[Tensor, "n 1 p"], *, brightness: Float[Tensor, " n"], contrast: Float[Tensor, " n"]
+) -> Float[Tensor, "n p"]:
+    """Brightness and contrast of grey images in [0, 1], as of three planes alike; ``x`` is used up."""
+    x = x[:, 0].mul_(brightness[:, None]).clamp_(0, 1)
+    mean = x.mean(1, keepdim=True)
+    c = contrast[:, None]
+    return x.mul_(c).add_((1 - c) * mean).clamp_(0, 1)
+
+
 def luma(r: Float[Tensor, "*s"], g: Float[Tensor, "*s"], b: Float[Tensor, "*s"]) -> Float[Tensor, "*s"]:
     """Grey level of RGB, PIL's ``convert("L")`` before rounding."""
     return (r * LUMA[0]).add_(g, alpha=LUMA[1]).add_(b, alpha=LUMA[2])

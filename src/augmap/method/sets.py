@@ -15,8 +15,9 @@ class Augmentation:
     """What may happen to an image on the way to a view. The defaults are the paper's (set ``natural``).
 
     In this order: a box is cut out, turned, sheared, zoomed, shifted, mirrored, resized to a square; then
-    colours change. Colours of images with three channels only: a grey image has none, and of other channels
-    (fluorescence, near infrared) nobody says that they are interchangeable, so they are left alone.
+    colours change. Of a grey image that is brightness and contrast, as in torchvision. Of neither one nor
+    three channels (fluorescence, near infrared) nobody says that they are interchangeable, so they are left
+    alone.
     """
 
     crop_area: tuple[float, float] = (0.2, 1.0)
@@ -85,11 +86,11 @@ class Augmentation:
             return math.sqrt(low)
         return 2 / 3 * (high**1.5 - low**1.5) / (high - low)
 
-    @property
-    def colours(self) -> bool:
-        """Whether any colour changes."""
-        jitters = self.jitter > 0 and max(self.brightness, self.contrast, self.saturation, self.hue) > 0
-        return jitters or self.grey > 0
+    def changes_colours(self, channels: int) -> bool:
+        """Whether the colours of an image with so many channels change."""
+        light = self.jitter > 0 and max(self.brightness, self.contrast) > 0
+        colour = self.grey > 0 or (self.jitter > 0 and max(self.saturation, self.hue) > 0)
+        return light if channels == 1 else channels == 3 and (light or colour)
 
 
 def _check(name: str, value: float, low: float, high: float) -> None:
