@@ -2,10 +2,10 @@
 
     python experiments/maps.py cifar10-20m --data DIR --work DIR
 
-unpacks the data set (``unpack.py`` in DIR), runs ``augmap fit`` in a process of its own, evaluates the map
-and writes ``experiments/results/NAME.json`` and a picture. What exists already is not made again.
-``--clock processor`` counts the time that is computed, on one thread and shared by two cores
-(``coreminutes.py``), so that other work on the machine changes nothing.
+unpacks the data set (``unpack.py`` in DIR), runs ``augmap fit``, or what else makes a map, in a process of
+its own, evaluates the map and writes ``experiments/results/NAME.json`` and a picture. What exists already is
+not made again. ``--clock processor`` counts the time that is computed, on one thread and shared by two
+cores (``coreminutes.py``), so that other work on the machine changes nothing.
 Labels are for evaluation only; nothing here is chosen by them.
 """
 
@@ -28,10 +28,12 @@ class Run:
     """A data set, and how it is mapped."""
 
     data: str
-    budget: str
+    budget: str | None
     limit: int | None = None
     """First images of each split."""
     options: tuple[str, ...] = ()
+    command: tuple[str, ...] = ("fit",)
+    """Of augmap, without images and output."""
 
 
 RUNS = {
@@ -40,6 +42,8 @@ RUNS = {
     "flowers5-20m": Run("flowers5", "20m"),
     "flowers5-10m": Run("flowers5", "10m"),
     "fashion-mnist-10m": Run("fashion_mnist", "10m"),
+    "fashion-mnist-tsne": Run("fashion_mnist", None, command=("baseline", "tsne")),
+    "flowers5-tsne": Run("flowers5", None, command=("baseline", "tsne")),
     "cifar10-gpu-9m": Run("cifar10", "9m", options=("--device", "cuda")),
 }
 
@@ -72,14 +76,15 @@ def make(name: str, run: Run, data: Path, work: Path, results: Path, clock: str)
     # a cache of its own and empty, so that decoding is part of the time
     cache = work / f"{name}.cache"
     augmap = ["-m", "augmap"] if clock == "wall" else [str(HERE / "coreminutes.py")]
-    command = [sys.executable, *augmap, "fit", str(folder), "-o", str(map_folder)]
-    command += ["--budget", run.budget, "--cache", str(cache), "--overwrite", *run.options]
+    command = [sys.executable, *augmap, *run.command, str(folder), "-o", str(map_folder)]
+    command += [] if run.budget is None else ["--budget", run.budget]
+    command += ["--cache", str(cache), "--overwrite", *run.options]
     began = time.monotonic()
     process = subprocess.Popen(command)
     _, status, usage = os.wait4(process.pid, 0)
     seconds = time.monotonic() - began if clock == "wall" else (usage.ru_utime + usage.ru_stime) / 2
     if status:
-        sys.exit(f"{name}: augmap fit failed")
+        sys.exit(f"{name}: {' '.join(run.command)} failed")
 
     from augmap.evaluate.knn import knn_accuracy
     from augmap.imagemap import ImageMap
@@ -87,18 +92,19 @@ def make(name: str, run: Run, data: Path, work: Path, results: Path, clock: str)
     made = ImageMap.load(map_folder)
     labels, splits = made.labels, made.splits
     record = json.loads((map_folder / "map.json").read_text())
+    h = made.features
     result = {
         "experiment": name,
         "run": asdict(run),
         "n": made.n,
-        "seed": record["config"]["seed"],
+        "seed": record["config"]["seed"] if record["config"] else 0,
         "seconds": round(seconds, 1),
         "clock": clock,
         "peak_memory_gib": round(usage.ru_maxrss / 2**20, 2),
         "knn_2d": plain(knn_accuracy(made.positions, labels, splits)),
-        "knn_features_cosine": plain(knn_accuracy(made.features, labels, splits, metric="cosine")),
-        "quality": record["info"]["quality"],
-        "history": record["info"]["history"],
+        "knn_features_cosine": None if h is None else plain(knn_accuracy(h, labels, splits, metric="cosine")),
+        "quality": record["info"].get("quality"),
+        "history": record["info"].get("history"),
         "config": record["config"],
         "machine": hardware(),
     }
@@ -106,10 +112,8 @@ def make(name: str, run: Run, data: Path, work: Path, results: Path, clock: str)
     (results / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
     picture = work / f"{name}.png"
     subprocess.run([sys.executable, "-m", "augmap", "plot", str(map_folder), "-o", str(picture)], check=True)
-    print(
-        f"{name}: {seconds:.0f} s, 2-D kNN {result['knn_2d']['accuracy']:.1%}, "
-        f"in h {result['knn_features_cosine']['accuracy']:.1%}, {usage.ru_maxrss / 2**20:.1f} GiB"
-    )
+    accuracy = result["knn_2d"]["accuracy"]
+    print(f"{name}: {seconds:.0f} s, 2-D kNN {accuracy:.1%}, {usage.ru_maxrss / 2**20:.1f} GiB")
 
 
 if __name__ == "__main__":

@@ -9,15 +9,19 @@ import json
 from pathlib import Path
 
 RESULTS = Path(__file__).resolve().parent / "results"
-SINCE = "2026-11-27"
-"""The day of the last change of what ``quick`` does: neighbours that share neighbours pull more."""
+SINCE = "2026-11-28"
+"""The day of the last change of what ``quick`` does: grey images are seen in other light."""
+WHITENING = 0.75
+"""What it whitens by since then."""
 ROWS = {
     "baselines/cifar10-60k": "CIFAR-10",
     "baselines/cifar10-60k-30m": "CIFAR-10",
     "baselines/cifar10-60k-60m": "CIFAR-10",
     "baselines/quick": "CIFAR-10, first 10,000 of each split",
     "fashion-mnist-10m": "Fashion-MNIST",
+    "fashion-mnist-tsne": "the same by t-SNE of the pixels",
     "flowers5-10m": "photos of five kinds of flowers, 128 px",
+    "flowers5-tsne": "the same by t-SNE of the pixels",
 }
 
 
@@ -46,21 +50,24 @@ def row(title: str, result: dict) -> str:
     else:
         found, in_h = result["knn_2d"], result["knn_features_cosine"]
         split = found["split"].split(",")[0]
-    control = result["quality"]["untrained"]["knn_sample"]
+    trained = result["history"] is not None
+    control = result["quality"]["untrained"]["knn_sample"]["accuracy"] if trained else None
     cells = [
         f"{title}: {result['n']:,}{'' if as_it_is(result) else 'ᵇ'}",
         f"{minutes} min {seconds:02d} s",
-        f"**{_percent(found)}** ({split} split)",
-        f"{control['accuracy']:.1%}",
-        _percent(in_h),
-        f"{result['history']['views_per_second']:,.0f}",
+        f"{'**' * trained}{_percent(found)}{'**' * trained} ({split} split)",
+        f"{control:.1%}" if trained else "–",
+        _percent(in_h) if trained else "–",
+        f"{result['history']['views_per_second']:,.0f}" if trained else "–",
     ]
     return f"| {' | '.join(cells)} |"
 
 
 def as_it_is(result: dict) -> bool:
-    """Return whether a map was made by ``quick`` as it is now."""
-    return result["machine"]["date"] >= SINCE
+    """Return whether a map was made by ``quick`` as it is now, or by what does not change."""
+    if not result["config"]:
+        return True
+    return result["machine"]["date"] >= SINCE and result["config"]["stages"][-1]["whitening"] == WHITENING
 
 
 def _percent(knn: dict) -> str:
