@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from runs import BrokenInOne, run, small_config, stripes, task
+from runs import AS_IT_IS, BrokenInOne, run, small_config, stripes, task
 
 from augmap.config import Runtime, Stage
 from augmap.errors import InputError, Interrupted
@@ -37,7 +37,7 @@ STAGES = (
           optimizer="adamw", lr=1e-2, lr_batch=None, hidden=(8,)),
 )  # fmt: skip
 # no BatchNorm where AdamW learns: a bias before it has no gradient but rounding, and the map moves by 3 %
-CONFIG = small_config(*STAGES, keep_short_batch=True, norm="batch")
+CONFIG = small_config(*STAGES, keep_short_batch=True, norm="batch", augmentation=AS_IT_IS)
 
 
 def test_two_processes_at_half_batch_are_one_at_the_whole(tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from runs import run, same_bits, small_config, stripes, three_stages, with_neighbors
+from runs import AS_IT_IS, run, same_bits, small_config, stripes, three_stages, with_neighbors
 from torch import nn
 
 from augmap.config import Stage
@@ -24,8 +24,6 @@ from augmap.method.train import renew
 from augmap.method.weights import build_encoder
 
 GOLDEN = Path(__file__).with_name("golden_losses.txt")
-AS_IT_IS = {"brightness": 0.0, "contrast": 0.0}
-"""The images of most tests are grey, and nothing else of them changes than light."""
 GOLDEN_RUNS = {
     "three stages": three_stages(augmentation=AS_IT_IS),
     "three stages, other light": three_stages(),
