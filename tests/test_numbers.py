@@ -5,6 +5,8 @@ import runpy
 import sys
 from pathlib import Path
 
+from augmap.presets import PRESETS
+
 HERE = Path(__file__).resolve().parents[1]
 
 
@@ -29,6 +31,20 @@ def test_the_figures_of_the_page_on_speed_are_those_of_the_benchmarks():
     assert len(made) == 5
     for table in made:
         assert table in page, f"put this into docs/performance.md:\n{table}"
+
+
+def test_rows_of_an_older_quick_are_marked():
+    table = runpy.run_path(str(HERE / "experiments" / "table.py"))
+    now = PRESETS["quick"].stages[-1].whitening
+    assert now == table["WHITENING"]
+    for date, whitening, expected in (
+        (table["SINCE"], now, True),
+        ("2026-11-27", now, False),
+        (table["SINCE"], 0.5, False),
+    ):
+        config = {"stages": [{"whitening": None}, {"whitening": whitening}]}
+        assert table["as_it_is"]({"machine": {"date": date}, "config": config}) is expected
+    assert table["as_it_is"]({"machine": {"date": "2026-11-01"}, "config": None})
 
 
 def test_every_benchmark_says_where_it_was_made_and_what_else_ran():
