@@ -397,16 +397,3 @@ def test_another_user_reads_and_is_told_why_not_more(tmp_path, root):
     assert all("Permission denied" in line for line in lines[1:]), lines
     assert len(lines) == 5
     assert contents(tmp_path / "open") == OLD
-
-
-def test_ctrl_c_in_a_file_leaves_the_old_one_alone(tmp_path, monkeypatch):
-    (tmp_path / "f").write_bytes(b"old")
-
-    def end(handle):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "fsync", end)
-    with pytest.raises(KeyboardInterrupt):
-        disk.write_atomic(tmp_path / "f", b"new")
-    assert os.listdir(tmp_path) == ["f"]
-    assert (tmp_path / "f").read_bytes() == b"old"
