@@ -79,7 +79,7 @@ WAYS: dict[str, Way] = {
     "power 0.5, openTSNE": (0.5, tsne),
 }
 """How far features are whitened, and who lays them out, from which neighbours."""
-FEW = (2_000, 4_000, 8_000, 16_000, 32_000)
+FEW = (4_000, 8_000, 16_000, 32_000)
 """So many of the training images are laid out with weights and without."""
 SEEDS, ONCE = 3, 40_000
 """Layouts of fewer than :data:`ONCE` images."""

@@ -32,8 +32,8 @@ LONGEST = 5.0
 """No point moves further in one step, in widths of the kernel."""
 START = 1e-4
 """Standard deviation of the start, the principal components of the features."""
-MANY = 8_000
-"""Points from which on neighbours weigh by what they share: among fewer, these tell kinds apart no better."""
+MANY = 16_000
+"""Points from which on neighbours weigh by what they share: among fewer, that loses (``ways.py``)."""
 BLOCK = 2048
 """Points whose neighbourhoods are compared at a time."""
 
