@@ -16,6 +16,7 @@ from common import HERE
 
 from augmap.evaluate.knn import knn_accuracy
 from augmap.imagemap import ImageMap
+from augmap.plots.colours import natural
 from augmap.presets import PRESETS
 from augmap.settings import BACKBONE, BATCH
 
@@ -73,7 +74,7 @@ def _ways(found: dict[str, Any]) -> str:
     rows = ["| laid out from | kNN in these, % | kNN on the map, % | seconds |", "| --- " * 4 + "|"]
     rows += [
         f"| {name} | {entry['h']:.1f} | {entry['xy']:.1f} | {entry['seconds']:.0f} |"
-        for name, entry in found.items()
+        for name, entry in sorted(found.items(), key=lambda item: natural(item[0]))
     ]
     return "\n".join(rows)
 
