@@ -43,12 +43,14 @@ import augmap
 from augmap.config import Config
 from augmap.images.imageset import ImageSet
 from augmap.images.open import open_images
-from augmap.method import backbones, edges, muon, train
+from augmap.method import backbones, edges, encoder, muon, train
 from augmap.method.whiten import whitened
 from augmap.settings import BATCH
 
 TURNS, TIMED = 3, 40
 """How often the price of a step is measured in turns with that of :data:`BEFORE`, and over how many steps."""
+seen: dict[str, ImageSet] = {}
+"""The images of this process, for the patches of code that need them."""
 BEFORE = dataclasses.replace(QUICK.stages[0], share=None, steps=1, views=2, lr=0.02, temperature=0.2)
 """The first stage as it was before this search; the variants change it."""
 WARMUP = 0.1
@@ -117,6 +119,47 @@ def rounds(*coefficients: tuple[float, float, float]) -> Callable[[], None]:
     return patch
 
 
+def patches(scale: float) -> Callable[[], None]:
+    """Begin with a stem of the principal components of patches, each and its opposite (Jordan, airbench).
+
+    ``scale`` is the norm of its weights beside that of the random ones: the larger, the slower they turn.
+    """
+    plain = encoder.make_backbone
+
+    def make(name: str, image_size: int, channels: int) -> torch.nn.Module:
+        made = plain(name, image_size, channels)
+        weight = made.stem[0].weight  # (32, c, 3, 3)
+        some = torch.from_numpy(np.array(seen["images"].pixels[:5000])).permute(0, 3, 1, 2).float()
+        some = (some - some.mean((0, 2, 3), keepdim=True)) / some.std((0, 2, 3), keepdim=True)
+        flat = torch.nn.functional.unfold(some, 3).transpose(0, 1).flatten(1)  # (9 c, patches)
+        axes = torch.linalg.eigh((flat @ flat.T).double()).eigenvectors.flip(1)[:, : len(weight) // 2]
+        both = torch.cat([axes.T, -axes.T]).float().view_as(weight)
+        with torch.no_grad():
+            weight.copy_(both * (scale * weight.norm() / both.norm()))
+        return made
+
+    def patch() -> None:
+        encoder.make_backbone = make
+
+    return patch
+
+
+def falling(curve: Callable[[float], float]) -> Callable[[], None]:
+    """Another fall of the rate after its warm-up: ``curve`` of the share of the steps that are over."""
+    plain = train.learning_rate
+
+    def rate(stage, step, steps, per_epoch, batch):
+        warmup = stage.warmup_epochs * per_epoch
+        if step < warmup:
+            return plain(stage, step, steps, per_epoch, batch)
+        return stage.lr * curve((step - warmup) / (steps - warmup + 1))
+
+    def patch() -> None:
+        train.learning_rate = rate
+
+    return patch
+
+
 POLAR = tuple(
     (a / 1.01, b / 1.01**3, c / 1.01**5)
     for a, b, c in (
@@ -179,6 +222,36 @@ VARIANTS: dict[str, Change] = {
         temperature=0.15,
         augmentation={**QUICK.settings["augmentation"], "crop_area": (0.4, 1.0)},
     ),
+    **{
+        f"4 views, rate 0.05, temperature 0.15, weight decay {decay:g}": views(
+            4, lr=0.05, temperature=0.15, weight_decay=decay
+        )
+        for decay in (0.03, 0.1, 0.3)
+    },
+    **{
+        f"4 views of {images} images, rate 0.05, temperature 0.15": Change(
+            {"views": 4, "lr": 0.05, "temperature": 0.15}, {"batch_size": images}
+        )
+        for images in (128, 256)
+    },
+    **{
+        f"4 views of 128 images, rate {rate:g}, temperature 0.15, weight decay {decay:g}": Change(
+            {"views": 4, "lr": rate, "temperature": 0.15, "weight_decay": decay}, {"batch_size": 128}
+        )
+        for rate, decay in ((0.05, 0.03), (0.05, 0.1), (0.1, 0.03))
+    },
+    "4 views, rate 0.05, temperature 0.15, weight decay 0.03, in a line": views(
+        4, falling(lambda x: 1 - x), lr=0.05, temperature=0.15, weight_decay=0.03
+    ),
+    "4 views, rate 0.05, temperature 0.15, weight decay 0.03, in the last half": views(
+        4, falling(lambda x: min(1, 2 * (1 - x))), lr=0.05, temperature=0.15, weight_decay=0.03
+    ),
+    **{
+        f"4 views, rate 0.05, temperature 0.15, weight decay 0.03, stem of patches times {scale}": views(
+            4, patches(scale), lr=0.05, temperature=0.15, weight_decay=0.03
+        )
+        for scale in (1, 4)
+    },
     "4 views, rate 0.05, temperature 0.15, Polar Express": views(
         4, rounds(*POLAR), lr=0.05, temperature=0.15
     ),
@@ -258,6 +331,7 @@ def priced(name: str, shared: list[str]) -> float:
 def trained(images: ImageSet, name: str, steps: int, seed: int, passes: float | None) -> dict[str, float]:
     """Train the first stage with a change; return what it scores, nothing where steps are below 0."""
     change, timed = VARIANTS[name], steps < 0
+    seen["images"] = images
     change.patch()
     settings = {"seed": seed, **DEFAULTS, **change.config}
     warmup = passes or WARMUP * abs(steps) * settings["batch_size"] / len(images)

@@ -1,5 +1,6 @@
 """No number stands in the README without a result behind it."""
 
+import dataclasses
 import json
 import runpy
 import sys
@@ -35,16 +36,19 @@ def test_the_figures_of_the_page_on_speed_are_those_of_the_benchmarks():
 
 def test_rows_of_an_older_quick_are_marked():
     table = runpy.run_path(str(HERE / "experiments" / "table.py"))
-    now = PRESETS["quick"].stages[-1].whitening
-    assert now == table["WHITENING"]
-    for date, whitening, expected in (
-        (table["SINCE"], now, True),
-        ("2026-11-27", now, False),
-        (table["SINCE"], 0.5, False),
+    stages = [dataclasses.asdict(stage) for stage in PRESETS["quick"].stages]
+    fitted = [{**stage, "share": None, "steps": 100, "warmup_epochs": 0.1} for stage in stages]
+    other = [{**fitted[0], "weight_decay": 0.7}, fitted[1]]
+    today, before = table["SINCE"], "2026-11-27"
+    for date, made, expected in (
+        (today, fitted, True),
+        (before, fitted, False),
+        (today, other, False),
+        (today, fitted[:1], False),
     ):
-        config = {"stages": [{"whitening": None}, {"whitening": whitening}]}
-        assert table["as_it_is"]({"machine": {"date": date}, "config": config}) is expected
-    assert table["as_it_is"]({"machine": {"date": "2026-11-01"}, "config": None})
+        result = {"machine": {"date": date}, "config": {"stages": json.loads(json.dumps(made))}}
+        assert table["as_it_is"](result) is expected
+    assert table["as_it_is"]({"machine": {"date": before}, "config": None})
 
 
 def test_every_benchmark_says_where_it_was_made_and_what_else_ran():
