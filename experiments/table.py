@@ -13,7 +13,7 @@ from augmap.presets import PRESETS
 
 RESULTS = Path(__file__).resolve().parent / "results"
 SINCE = "2026-11-28"
-"""The day of the last change of what ``quick`` does beside its settings: grey images are seen in other light."""
+"""The day of the last change of what ``quick`` does beside its settings: other light for grey images."""
 FITTED = {"epochs", "steps", "share", "warmup_epochs"}
 """What a budget fits."""
 ROWS = {
