@@ -63,7 +63,7 @@ METHODS: dict[str, Method] = {
     "simclr": _baseline("simclr", *_TEN, title="SimCLR, 128-D"),
     "simclr+tsne": _baseline("simclr+tsne", title="SimCLR, then t-SNE", init="simclr"),
     "simclr+whitened+tsne": _baseline(
-        "simclr+tsne", "--whitening", "0.5", title="SimCLR, half whitened, then t-SNE", init="simclr"
+        "simclr+tsne", "--whitening", "0.75", title="SimCLR, whitened by 0.75, then t-SNE", init="simclr"
     ),
     "simclr+umap": _baseline("simclr+umap", title="SimCLR, then UMAP", init="simclr"),
     "direct": Method(("fit", "--preset", "direct", *_SAME), "t-SimCNE, direct 2-D"),

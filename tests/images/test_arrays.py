@@ -83,6 +83,8 @@ def test_channels_as_asked_for():
     assert (open_images(clear, channels=3).pixels == 255).all()
     with pytest.raises(InputError, match=r"have 3 channels, 2 are asked for.*X\[..., :2\]"):
         open_images(COLOUR, channels=2)
+    with pytest.raises(InputError, match=r"have 2 channels, 3 are asked for; pass images that have them"):
+        open_images(COLOUR[..., :2], channels=3)
 
 
 @pytest.mark.parametrize("mapped", [True, False])

@@ -76,9 +76,8 @@ def _channels(image: UInt8[np.ndarray, "h w c"], channels: int) -> UInt8[np.ndar
         return np.asarray(Image.fromarray(np.ascontiguousarray(image)).convert("L"))[:, :, None]
     if have == 1 and channels == 3:
         return np.repeat(image, 3, axis=2)
-    raise InputError(
-        f"images have {have} channels, {channels} are asked for; pass the ones you mean, X[..., :{channels}]"
-    )
+    remedy = f"the ones you mean, X[..., :{channels}]" if have > channels else "images that have them"
+    raise InputError(f"images have {have} channels, {channels} are asked for; pass {remedy}")
 
 
 def _planes(image: np.ndarray) -> list[np.ndarray]:
