@@ -39,11 +39,11 @@ def draw(results: dict[str, dict[str, Any]]) -> Figure:
     panels = figure.subplots(1, 2, sharey=True)
     for axes, n in zip(panels, (20_000, 60_000), strict=True):
         shown = [e for e in results.values() if e["n"] == n and e["dim"] == 2]
-        height = 0.0
+        height, latest = 0.0, max((e["seconds"] / 60 for e in shown), default=0.0)
         for entry in sorted(shown, key=_accuracy):
             trained = entry["seconds"] > 300  # these stand in one column
             height = max(_accuracy(entry), height + APART) if trained else height
-            _point(axes, entry, height if trained else _accuracy(entry))
+            _point(axes, entry, (latest, height) if trained else None)
         axes.set_xscale("log")
         axes.set_xlim(SHORTEST, 20_000)
         axes.set_xticks([0.1, 1, 10], ["6 s", "1 min", "10 min"])
@@ -68,17 +68,17 @@ def _accuracy(entry: dict[str, Any]) -> float:
     return 100 * next(s["value"] for s in scores if s["metric"] == "knn" and s["space"] == "map")
 
 
-def _point(axes: Any, entry: dict[str, Any], height: float) -> None:
-    """Draw a point, and its name at this height."""
+def _point(axes: Any, entry: dict[str, Any], beside: tuple[float, float] | None) -> None:
+    """Draw a point, and its name beside it or beside another place."""
     accuracy = _accuracy(entry)
     minutes = max(entry["seconds"] / 60, 1.3 * SHORTEST)
     colour = LABELLED if entry["method"] == "supervised" else OURS if entry["parametric"] else THEIRS
     axes.scatter(minutes, accuracy, s=46, color=colour, zorder=3, linewidth=0)
     left = 0.3 < minutes < 5  # layouts of pixels; right of them stands what trains
-    name = entry["title"].split(", all")[0]
+    name = entry["title"].replace(", all", "").replace("t-SimCNE, quick", "quick")
     axes.annotate(
         f"{name} {accuracy:.1f}",
-        (minutes, height),
+        beside or (minutes, accuracy),
         (-7 if left else 7, 0),
         textcoords="offset points",
         ha="right" if left else "left",
