@@ -16,6 +16,7 @@ of a large matrix product: no kernel of another program can be faster than that 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import resource
@@ -111,6 +112,7 @@ def serve(options: argparse.Namespace) -> None:
         from augmap.cli.allocator import keep_buffers
 
         keep_buffers()
+    options.keep = contextlib.ExitStack()
     step, view_size = make(options)
 
     def wait() -> None:
@@ -150,6 +152,7 @@ def make(options: argparse.Namespace):
     from augmap.config import Runtime
     from augmap.method.encoder import make_encoder
     from augmap.method.graphs import Graphs
+    from augmap.method.replay import recordable, replayed
     from augmap.method.source import Source
     from augmap.method.step import make_kernel, make_optimizer, set_trained, stage_loss
     from augmap.presets import make_config
@@ -179,6 +182,7 @@ def make(options: argparse.Namespace):
         while True:
             yield torch.randperm(n, generator=generator)[: options.batch], generator
 
+    torch.backends.cudnn.benchmark = True  # for the plain loop too
     pairs = graph.pairs(batches())
     views, _ = next(pairs)
     if options.kind.startswith("plain"):
@@ -186,11 +190,13 @@ def make(options: argparse.Namespace):
     network = set_trained(encoder, stage, graph)
     wrapped, stepper = fabric.setup(network, make_optimizer(network, kernel, stage, low=True))
     given = (views, None) if "given" in options.kind else None
+    see = options.keep.enter_context(replayed(network, recordable(network, encoder, graph.source)))
 
     def step():
         with torch.profiler.record_function("VIEWS"):
             inputs, places = given or next(pairs)
         with torch.autocast(device.type, torch.bfloat16):
+            see(inputs)
             z = wrapped(inputs)
         with torch.profiler.record_function("LOSS"):
             loss = stage_loss(z, places, kernel, stage)

@@ -17,7 +17,7 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from common import HERE, hardware, plain
@@ -34,6 +34,8 @@ class Run:
     options: tuple[str, ...] = ()
     command: tuple[str, ...] = ("fit",)
     """Of augmap, without images and output."""
+    form: str = "folder"
+    """In which the data set is unpacked: a folder of files, or the official batches."""
 
 
 RUNS = {
@@ -44,7 +46,7 @@ RUNS = {
     "fashion-mnist-10m": Run("fashion_mnist", "10m"),
     "fashion-mnist-tsne": Run("fashion_mnist", None, command=("baseline", "tsne")),
     "flowers5-tsne": Run("flowers5", None, command=("baseline", "tsne")),
-    "cifar10-gpu-9m": Run("cifar10", "9m", options=("--device", "cuda")),
+    "cifar10-gpu": Run("cifar10", "9m", options=("--device", "cuda"), form="batches"),
 }
 
 
@@ -57,26 +59,29 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder that holds unpack.py and the data")
     parser.add_argument("--work", type=Path, required=True, help="where images and maps are kept")
     parser.add_argument("--results", type=Path, default=HERE / "results")
+    parser.add_argument("--budget", help="another one than that of the run")
     parser.add_argument("--clock", choices=("wall", "processor"), default="wall")
     given = parser.parse_args()
     for name in given.names:
         if (given.results / f"{name}.json").exists():
             print(f"{name}: done already")
             continue
-        make(name, RUNS[name], given.data, given.work, given.results, given.clock)
+        run = replace(RUNS[name], budget=given.budget or RUNS[name].budget)
+        make(name, run, given.data, given.work, given.results, given.clock)
 
 
 def make(name: str, run: Run, data: Path, work: Path, results: Path, clock: str) -> None:
     """Make one map and write its numbers down."""
-    folder = work / (run.data if run.limit is None else f"{run.data}-{run.limit}")
+    folder = work / "-".join(str(v) for v in (run.data, run.limit, run.form) if v not in (None, "folder"))
     if not folder.exists():
-        command = [sys.executable, str(data / "unpack.py"), run.data, str(folder)]
+        command = [sys.executable, str(data / "unpack.py"), run.data, str(folder), "--as", run.form]
         subprocess.run(command + ([] if run.limit is None else ["--limit", str(run.limit)]), check=True)
     map_folder = work / f"{name}.map"
     # a cache of its own and empty, so that decoding is part of the time
     cache = work / f"{name}.cache"
     augmap = ["-m", "augmap"] if clock == "wall" else [str(HERE / "coreminutes.py")]
-    command = [sys.executable, *augmap, *run.command, str(folder), "-o", str(map_folder)]
+    images = folder / "cifar-10-batches-py" if run.form == "batches" else folder
+    command = [sys.executable, *augmap, *run.command, str(images), "-o", str(map_folder)]
     command += [] if run.budget is None else ["--budget", run.budget]
     command += ["--cache", str(cache), "--overwrite", *run.options]
     began = time.monotonic()
