@@ -8,15 +8,16 @@
 bfloat16, the loss from a matrix of products, AdamW; its views lie in memory and cost it nothing. ``ours`` is
 a step of ``augmap fit``, from uint8 images on, with AdamW too; ``ours, Muon`` has the optimiser of ``quick``,
 which costs more a step and needs fewer. Between the two stand the parts: the
-plain loop with our allocator, and ours with views that lie in memory. Each is a process of its own, and they
-take turns. The JSON holds a profile of both, and how long the multiplications alone would take at the rate
-of a large matrix product: no kernel of another program can be faster than that on the machine.
+plain loop with our allocator, and ours with views that lie in memory; on a GPU, what ``fit`` does not do yet:
+convolutions that cuDNN chooses by trial, and all kernels of the network in one call (``recording.py``).
+Each is a process of its own, and they take turns. The JSON holds a profile of both, and how long the
+multiplications alone would take at the rate of a large matrix product: no kernel of another program can be
+faster than that on the machine.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
 import json
 import resource
@@ -27,6 +28,7 @@ from pathlib import Path
 from measuring import HERE, Turns, workers, write
 
 KINDS = ("plain", "plain, buffers kept", "ours", "ours, views given", "ours, Muon")
+GPU_KINDS = (*(k for k in KINDS if "kept" not in k), "ours, kernels chosen", "ours, recorded")
 GROUPS = {
     "convolution": "convolution, forward",
     "convolution_backward": "convolution, backward",
@@ -52,7 +54,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--steps", type=int, default=4, help="steps a turn")
     parser.add_argument("--output", type=Path)
-    parser.add_argument("--kind", choices=KINDS, help=argparse.SUPPRESS)  # the process that measures
+    parser.add_argument("--kind", help=argparse.SUPPRESS)  # the process that measures
     options = parser.parse_args()
 
     from augmap.settings import BACKBONE, BATCH
@@ -63,7 +65,7 @@ def main() -> None:
     if options.kind:
         serve(options)
         return
-    kinds = [kind for kind in KINDS if cpu or "kept" not in kind]
+    kinds = KINDS if cpu else GPU_KINDS
     same = ["--device", options.device, "--threads", str(options.threads)]
     same += ["--batch", str(options.batch), "--backbone", options.backbone]
     named = workers(__file__, {k: ["--kind", k, *same] for k in kinds}, options.threads)
@@ -112,7 +114,6 @@ def serve(options: argparse.Namespace) -> None:
         from augmap.cli.allocator import keep_buffers
 
         keep_buffers()
-    options.keep = contextlib.ExitStack()
     step, view_size = make(options)
 
     def wait() -> None:
@@ -152,7 +153,6 @@ def make(options: argparse.Namespace):
     from augmap.config import Runtime
     from augmap.method.encoder import make_encoder
     from augmap.method.graphs import Graphs
-    from augmap.method.replay import recordable, replayed
     from augmap.method.source import Source
     from augmap.method.step import make_kernel, make_optimizer, set_trained, stage_loss
     from augmap.presets import make_config
@@ -182,21 +182,24 @@ def make(options: argparse.Namespace):
         while True:
             yield torch.randperm(n, generator=generator)[: options.batch], generator
 
-    torch.backends.cudnn.benchmark = True  # for the plain loop too
     pairs = graph.pairs(batches())
     views, _ = next(pairs)
     if options.kind.startswith("plain"):
         return plain_step(encoder, stage, views, device), views.shape[-1]
     network = set_trained(encoder, stage, graph)
+    torch.backends.cudnn.benchmark = options.kind in GPU_KINDS[-2:]
+    if options.kind == "ours, recorded":
+        from recording import record
+
+        with torch.autocast(device.type, torch.bfloat16):
+            record(network, views)
     wrapped, stepper = fabric.setup(network, make_optimizer(network, kernel, stage, low=True))
     given = (views, None) if "given" in options.kind else None
-    see = options.keep.enter_context(replayed(network, recordable(network, encoder, graph.source)))
 
     def step():
         with torch.profiler.record_function("VIEWS"):
             inputs, places = given or next(pairs)
         with torch.autocast(device.type, torch.bfloat16):
-            see(inputs)
             z = wrapped(inputs)
         with torch.profiler.record_function("LOSS"):
             loss = stage_loss(z, places, kernel, stage)

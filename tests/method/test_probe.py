@@ -11,6 +11,7 @@ from augmap.method.edges import AugmentationGraph
 from augmap.method.probe import faster_precision, graph_seconds, projection_seconds, step_seconds
 from augmap.method.sets import AUGMENTATIONS
 from augmap.method.source import Source
+from augmap.method.step import stage_loss
 from augmap.method.weights import build_encoder
 
 PIXELS = stripes(40)[0]
@@ -45,6 +46,14 @@ def test_the_median_without_the_first_step():
 def test_until_the_time_is_over_and_at_least_four_steps():
     assert timed(9.0, 1.0, 2.0, 4.0, seconds=0.1) == pytest.approx(2.0)
     assert timed(0.5, 1.0, 2.0, 2.0, 8.0, 9.0, seconds=13.0) == pytest.approx(2.0)
+
+
+def test_where_reading_the_clock_costs_several_steps_are_timed_together(monkeypatch):
+    made = []
+    monkeypatch.setattr(probe, "stage_loss", lambda *a: made.append(1) or stage_loss(*a))
+    monkeypatch.setitem(probe._TOGETHER, "cpu", 3)
+    assert timed(9.0, 1.5, 0.75, 2.25, seconds=3.0) == pytest.approx(0.5)
+    assert len(made) == 1 + 3 * 3
 
 
 def test_nothing_is_changed():

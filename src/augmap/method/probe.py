@@ -21,7 +21,6 @@ from augmap.method.encoder import Encoder
 from augmap.method.graphs import pixel_neighbors, weigh
 from augmap.method.layout import gradient, shared
 from augmap.method.project import project
-from augmap.method.replay import recordable, replayed
 from augmap.method.repulsion import Grid
 from augmap.method.schedule import stage_batch
 from augmap.method.seeds import generator
@@ -31,8 +30,8 @@ from augmap.thumbs import make_thumbs
 
 _STEPS = (4, 1000)
 """Least and most steps of a measurement, the first of which does not count."""
-_TOGETHER = 5
-"""Steps between two readings of the clock on a GPU, which else would wait for the host after each of them."""
+_TOGETHER = {"cuda": 5}
+"""Steps between two readings of the clock, by device: after each of them a GPU waits for the host."""
 _SAMPLE = 512
 """Images that a projection is timed on, and thumbnails."""
 _NEIGHBORS = 30_000
@@ -91,31 +90,31 @@ def step_seconds(
             yield order[start : start + b], random
 
     times: list[float] = []
-    together = _TOGETHER if fabric.device.type == "cuda" else 1
-    with replayed(network, recordable(network, trial, graph.source, fabric.world_size)) as see:
-        last = clock()
-        pairs = graph.pairs(batches(), Part(fabric.global_rank, fabric.world_size))
-        for number, (inputs, places) in enumerate(pairs):
-            with torch.autocast(fabric.device.type, torch.bfloat16, enabled=low):
-                see(inputs)
-                z = wrapped(inputs)
-            fabric.backward(stage_loss(z, places, kernel, stage))
-            share_temperature(kernel)
-            stepper.step()
-            stepper.zero_grad()
-            if number % together:  # the first step stands alone
-                continue
-            _wait(fabric.device)
-            times.append((clock() - last) / (together if number else 1))
-            over = times[-1] > limit
-            spent = sum(times) * together
-            enough = len(times) >= _STEPS[0] and (spent > seconds or len(times) * together >= _STEPS[1])
-            over, enough = fabric.broadcast((over, enough))
-            if over:
-                return fabric.broadcast(times[-1])
-            if enough:
-                break
-            last = clock()  # what the processes had to agree on is no part of a step
+    spent = 0.0
+    together = _TOGETHER.get(fabric.device.type, 1)
+    last = clock()
+    pairs = graph.pairs(batches(), Part(fabric.global_rank, fabric.world_size))
+    for number, (inputs, places) in enumerate(pairs):
+        with torch.autocast(fabric.device.type, torch.bfloat16, enabled=low):
+            z = wrapped(inputs)
+        fabric.backward(stage_loss(z, places, kernel, stage))
+        share_temperature(kernel)
+        stepper.step()
+        stepper.zero_grad()
+        if number % together:  # the first step is timed alone
+            continue
+        _wait(fabric.device)
+        took = clock() - last
+        spent += took
+        times.append(took / (together if number else 1))
+        over = times[-1] > limit
+        enough = len(times) >= _STEPS[0] and (spent > seconds or number >= _STEPS[1])
+        over, enough = fabric.broadcast((over, enough))
+        if over:
+            return fabric.broadcast(times[-1])
+        if enough:
+            break
+        last = clock()  # what the processes had to agree on is no part of a step
     return fabric.broadcast(float(np.median(times[1:])))  # the first step allocates and compiles
 
 

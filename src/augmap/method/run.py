@@ -34,7 +34,6 @@ from augmap.method.probe import (
     step_seconds,
 )
 from augmap.method.project import project, settle_statistics
-from augmap.method.replay import fastest_kernels
 from augmap.method.source import Source
 from augmap.method.threads import TRIAL_SECONDS, Threads, ladder
 from augmap.method.train import Run, train
@@ -169,8 +168,7 @@ def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
         run.number, run.step, run.losses, run.resumed = found.stage, found.step, found.info["losses"], found
         run.hurry = found.info.get("hurry")
     try:
-        with fastest_kernels(fabric.device):
-            stages = train(run, config, graphs, fabric, watch, planner)
+        stages = train(run, config, graphs, fabric, watch, planner)
     except Stopped:
         raise Interrupted(_where(run, task.folder)) from None
     except torch.OutOfMemoryError as error:

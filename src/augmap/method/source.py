@@ -48,11 +48,6 @@ class Source:
     def __len__(self) -> int:
         return self.shape[0]
 
-    @property
-    def resident(self) -> bool:
-        """Whether all rows lie on the device."""
-        return self._resident is not None
-
     def only(self, rows: Tensor) -> Source:
         """Return a source of these rows alone, numbered from 0; nothing is copied."""
         assert self._only is None

@@ -31,7 +31,6 @@ from augmap.method.encoder import Encoder
 from augmap.method.order import Order
 from augmap.method.plan import HURRY, PROBE_SHARE, Planner, lay_out, shortened
 from augmap.method.probe import step_seconds
-from augmap.method.replay import recordable, replayed
 from augmap.method.schedule import (
     columns,
     learning_rate,
@@ -179,24 +178,22 @@ def _train_stage(run: Run, config: Config, graph: Edges, fabric: Fabric, watch: 
             yield order.batch(step), generator(config.seed, "views", span.number, step)
 
     part = Part(fabric.global_rank, fabric.world_size)
-    with replayed(network, recordable(network, encoder, graph.source, fabric.world_size)) as see:
-        for step, (inputs, places) in enumerate(graph.pairs(batches(), part), span.start):  # (2b, c, s, s)
-            rate = learning_rate(stage, step, total, span.per_epoch, span.batch)
-            set_rate(optimizer, rate)
-            if stage.end_temperature is not None:
-                similarity.log_temperature = log_temperature(stage, step, total)
-            with torch.autocast(fabric.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
-                see(inputs)
-                z = wrapped(inputs)[:, : columns(stage, step, total)]  # (2b, d)
-            loss = stage_loss(z, places, similarity, stage)
-            fabric.backward(loss)
-            share_temperature(similarity)
-            if stage.clip_norm is not None:
-                fabric.clip_gradients(wrapped, stepper, max_norm=stage.clip_norm)
-            stepper.step()
-            stepper.zero_grad()
-            if look.after(step, loss, rate):
-                break
+    for step, (inputs, places) in enumerate(graph.pairs(batches(), part), span.start):  # (2b, c, s, s)
+        rate = learning_rate(stage, step, total, span.per_epoch, span.batch)
+        set_rate(optimizer, rate)
+        if stage.end_temperature is not None:
+            similarity.log_temperature = log_temperature(stage, step, total)
+        with torch.autocast(fabric.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+            z = wrapped(inputs)[:, : columns(stage, step, total)]  # (2b, d)
+        loss = stage_loss(z, places, similarity, stage)
+        fabric.backward(loss)
+        share_temperature(similarity)
+        if stage.clip_norm is not None:
+            fabric.clip_gradients(wrapped, stepper, max_norm=stage.clip_norm)
+        stepper.step()
+        stepper.zero_grad()
+        if look.after(step, loss, rate):
+            break
     if fabric.world_size > 1:
         unsynchronise(encoder)
     return look.done
