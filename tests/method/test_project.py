@@ -1,5 +1,7 @@
 """From images to coordinates: alone or in any batch, and the statistics that the map's images need."""
 
+import subprocess
+import sys
 from typing import ClassVar
 
 import numpy as np
@@ -15,6 +17,7 @@ from augmap.method.project import project, settle_statistics
 from augmap.method.sets import AUGMENTATIONS
 from augmap.method.source import Source
 from augmap.method.weights import build_encoder, from_weights
+from pictures import ROOT
 
 PIXELS = stripes(70, channels=3)[0]
 
@@ -122,3 +125,41 @@ def test_in_float32_by_the_libraries_that_are_there(monkeypatch):
         assert torch.get_float32_matmul_precision() == "medium"
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+NEWER = """
+import sys
+sys.path[:0] = {paths!r}
+import numpy as np, torch
+b = torch.backends
+places = [b.cuda.matmul, b.mkldnn.matmul, b.mkldnn.conv, b.cudnn.conv, b.cudnn.rnn]
+{allowed}
+before = [p.fp32_precision for p in places]
+import augmap
+pixels = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), np.uint8)
+seen = set()
+class Observed(torch.nn.Flatten):
+    def forward(self, x):
+        if len(x) > 1 and not torch.is_grad_enabled():
+            seen.add(tuple(p.fp32_precision for p in places))
+        return super().forward(x)
+made = augmap.fit(pixels, preset="direct", epochs=[1], backbone=Observed(), batch_size=20, device="cpu")
+assert seen == {{("ieee",) * 5}}, seen
+assert [p.fp32_precision for p in places] == before
+"""
+
+
+@pytest.mark.parametrize(
+    "allowed",
+    [
+        "b.cuda.matmul.fp32_precision = 'tf32'",
+        "b.fp32_precision = 'tf32'",
+        "b.cudnn.conv.fp32_precision = 'ieee'",
+        "b.mkldnn.matmul.fp32_precision = b.mkldnn.conv.fp32_precision = 'bf16'",
+    ],
+)
+def test_in_float32_also_where_a_program_uses_the_newer_names(allowed):
+    """PyTorch raises where an older name is read after a newer one was set; in a process of its own."""
+    code = NEWER.format(paths=[str(ROOT / "src")], allowed=allowed)
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]

@@ -7,6 +7,7 @@ import torch
 
 from augmap.method.augment import Augmentation, UserTransform, apply, draw
 from augmap.method.encoder import Encoder
+from augmap.method.project import full_precision
 from augmap.method.seeds import generator
 
 _BATCH = 256
@@ -41,7 +42,9 @@ def augmentation_agreement(
         for start in range(0, n, _BATCH):
             stop = min(start + _BATCH, n)
             images = torch.from_numpy(np.array(pixels[start:stop])).to(device)
-            z.append(encoder(apply(images, drawn[part * n + start : part * n + stop].to(device), size)).cpu())
+            own = drawn[part * n + start : part * n + stop].to(device)
+            with full_precision(device):
+                z.append(encoder(apply(images, own, size)).cpu())
         views.append(torch.cat(z).double())
     first, second = views
     closer = torch.empty(n, dtype=torch.float64)

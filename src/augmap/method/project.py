@@ -24,11 +24,31 @@ _STATISTICS_BATCHES = 20
 @contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
     """Compute in float32 on this device: no autocast, and no TF32 on a GPU, whatever its program allows."""
-    cudnn, products = torch.backends.cudnn, torch.get_float32_matmul_precision()
+    with _no_tf32(), torch.autocast(device.type, enabled=False):
+        yield
+
+
+@contextmanager
+def _no_tf32() -> Iterator[None]:
+    """Forbid reduced products under the names by which the program allowed them: PyTorch bears no mixture."""
+    backends, cudnn = torch.backends, torch.backends.cudnn
+    try:
+        products, _ = torch.get_float32_matmul_precision(), cudnn.allow_tf32
+    except RuntimeError:  # the program has set fp32_precision, and the older names may not be read any more
+        places = (backends.cuda.matmul, backends.mkldnn.matmul, backends.mkldnn.conv, cudnn.conv, cudnn.rnn)
+        before = [place.fp32_precision for place in places]
+        try:
+            for place in places:
+                place.fp32_precision = "ieee"
+            yield
+        finally:
+            for place, precision in zip(places, before, strict=True):
+                place.fp32_precision = precision
+        return
     same = {"enabled": cudnn.enabled, "deterministic": cudnn.deterministic}  # flags() would reset them
     torch.set_float32_matmul_precision("highest")
     try:
-        with cudnn.flags(**same, allow_tf32=False), torch.autocast(device.type, enabled=False):
+        with cudnn.flags(**same, allow_tf32=False):
             yield
     finally:
         torch.set_float32_matmul_precision(products)
