@@ -73,6 +73,7 @@ def view_spread(
     import torch
 
     from augmap.method.augment import AUGMENTATIONS, apply, draw
+    from augmap.method.project import full_precision
     from augmap.method.seeds import generator
     from augmap.method.weights import from_weights
 
@@ -88,7 +89,7 @@ def view_spread(
     n, size, _, channels = pixels.shape
     radius = np.empty(n)
     per_batch = max(1, _BATCH // views)
-    with torch.no_grad():
+    with torch.no_grad(), full_precision(torch.device(device)):
         for start in range(0, n, per_batch):
             stop = min(start + per_batch, n)
             images = torch.from_numpy(np.array(pixels[start:stop])).to(device).repeat_interleave(views, 0)
