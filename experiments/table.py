@@ -23,6 +23,8 @@ ROWS = {
     "baselines/quick": "CIFAR-10, first 10,000 of each split",
     "fashion-mnist-10m": "Fashion-MNIST",
     "fashion-mnist-tsne": "the same by t-SNE of the pixels",
+    "mnist-10m": "MNIST",
+    "mnist-tsne": "the same by t-SNE of the pixels",
     "flowers5-10m": "photos of five kinds of flowers, 128 px",
     "flowers5-tsne": "the same by t-SNE of the pixels",
 }
