@@ -1,4 +1,4 @@
-"""The weight gradient by products: the same numbers, chosen by shapes, only where it is faster."""
+"""Convolutions by the faster of two ways: the same numbers, chosen by shapes, only where it is faster."""
 
 import pytest
 import torch
@@ -69,6 +69,30 @@ def test_a_layer_is_pytorchs_to_the_rounding_of_bfloat16(c_in, c_out, size, stri
     assert torch.equal(to_x, expected[1])
     # a few sums fall on the other side of a step of bfloat16, 2^-8: worst of these shapes 1.1e-4
     assert ((to_weight - expected[2]).norm() / expected[2].norm()).item() < 5e-4
+
+
+@pytest.mark.parametrize(("c_in", "c_out", "size"), [(32, 128, 12), (128, 256, 6), (64, 128, 8), (5, 7, 9)])
+def test_a_layer_that_skips_pixels_has_the_bits_of_pytorchs(c_in, c_out, size, monkeypatch):
+    met = []
+    plain = convolution._Met.apply
+    monkeypatch.setattr(convolution._Met, "apply", lambda *a: met.append(plain(*a)) or met[-1])
+    (y, to_x, to_weight), expected = both(c_in, c_out, size, kernel=1, stride=2)
+    assert met[0].shape == (6, c_in, -(-size // 2), -(-size // 2))
+    assert torch.equal(y, expected[0])
+    assert torch.equal(to_x, expected[1])
+    torch.testing.assert_close(to_weight, expected[2], rtol=1e-2, atol=1e-2)
+    assert to_x.is_contiguous(memory_format=torch.channels_last)  # what it is added to is so too
+    assert y.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize(
+    "how", [{"dtype": torch.float32, "stride": 2}, {"stride": 1}, {"kernel": 3, "stride": 2}]
+)
+def test_every_other_layer_meets_all_pixels(how, monkeypatch):
+    monkeypatch.setattr(convolution._Met, "apply", lambda *a: pytest.fail("pixels were skipped"))
+    ours, expected = both(32, 64, 8, **{"kernel": 1, **how})
+    for mine, theirs in zip(ours, expected, strict=True):
+        assert torch.equal(mine, theirs)
 
 
 @pytest.mark.parametrize(
