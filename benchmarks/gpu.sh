@@ -6,7 +6,11 @@
 #
 # Run from the checkout, with augmap installed or src/ on PYTHONPATH. RESULTS is a folder.
 set -u
-part=$1 results=$2
+part=${1:-} results=${2:-}
+if [ "$part" != rows ] && { [ "$part" != map ] || [ -z "${3:-}" ]; } || [ -z "$results" ]; then
+    echo "usage: gpu.sh rows RESULTS | gpu.sh map RESULTS DATA" >&2
+    exit 2
+fi
 began=$(date +%s)
 say() { echo "== [$(($(date +%s) - began)) s] $*"; }
 bench() { say "$1"; timeout "$2" python3 "benchmarks/$1.py" --device cuda --output "$results/$3.json" "${@:4}" 2>&1 | tail -11; }
@@ -31,9 +35,5 @@ map)
     cp "$work/cifar10-gpu.map/"{map.json,log.jsonl,positions.npy} "$work/cifar10-gpu.png" "$results/"
     split -b 15m "$work/cifar10-gpu.map/encoder.safetensors" "$results/encoder.part."
     say end
-    ;;
-*)
-    echo "rows or map, got $part" >&2
-    exit 2
     ;;
 esac
