@@ -16,6 +16,8 @@ KINDS = {
     "ours, views given": "ours; views given",
     "ours": "**ours, views made from uint8 images**",
     "ours, Muon": "the same with Muon, as in `quick`",
+    "ours, kernels chosen": "as ours, convolutions chosen by trial",
+    "ours, recorded": "as that, the network recorded as a CUDA graph",
 }
 
 
@@ -93,29 +95,41 @@ def others(found: dict[str, dict]) -> str:
         lines.append(f"| augmentation, CPU, 32 px, `natural` | {rate} | 100,000 on two |")
         if step := found.get(STEPS[0]):
             lines.append(f"| its share of a step | {step['profile']['ours']['views']:.1%} | < 5 % |")
-    if result := found.get("embed-cpu-1"):
-        for row in result["arrays"]:
-            share = row["share_of_forward"]["median"]
-            told = f"{share:.1%} of the forward pass alone, {row['images_per_second']:,.0f} images/s"
-            lines.append(f"| `embed`, 32 px, {row['backbone']} | {told} | ≥ 90 % |")
-        photos = result["photos"]
-        told = f"decoding alone is {photos['share_of_decoding']['median']:.1%} of opening them"
-        lines.append(f"| {photos['n']:,} JPEGs at {photos['size']} px | {told} | bounded by decoding |")
-    if result := found.get("loss-cpu"):
-        memory = result["memory"]
-        told = f"{memory['peak_bytes'] / 1e6:,.0f} MB"
-        lines.append(f"| memory of the loss, {memory['rows']:,} views, 2-D | {told} | < 1 GB |")
+    if result := found.get("augment-cuda"):
+        rate = f"{_natural(result)['views_per_s']:,.0f} views/s"
+        lines.append(f"| augmentation, GPU, 32 px, `natural` | {rate} | 5,000,000 |")
+    for name, where in (("embed-cpu-1", ""), ("embed-cuda", ", GPU")):
+        if result := found.get(name):
+            lines += embedding(result, where)
+    for name, where in (("loss-cpu", ""), ("loss-cuda", ", GPU")):
+        if result := found.get(name):
+            memory = result["memory"]
+            told = f"{memory['peak_bytes'] / 1e6:,.0f} MB"
+            lines.append(f"| memory of the loss, {memory['rows']:,} views, 2-D{where} | {told} | < 1 GB |")
     if result := found.get("growth-1"):
         told = f"{result['seconds_ratio']:.1f} × the time an epoch, {result['memory_more_mb']:.0f} MB more"
         lines.append(f"| {result['images_ratio']:.0f} × the images | {told} | 10 ×, constant memory |")
-    if result := found.get("tsimcne-cpu-1"):
-        ratio, same = (result["ratio"][name]["median"] for name in ("ours", "ours, float32"))
-        told = f"{ratio:.2f} × as fast, {same:.2f} × in float32"
-        lines.append(f"| an epoch of ResNet-18 against tsimcne 0.3.12, CPU | {told} | (8 × on a GPU) |")
+    for name, where, aim in (("tsimcne-cpu-1", "CPU", "(8 × on a GPU)"), ("tsimcne-cuda", "GPU", "8 ×")):
+        if result := found.get(name):
+            ratio, same = (result["ratio"][kind]["median"] for kind in ("ours", "ours, float32"))
+            told = f"{ratio:.2f} × as fast, {same:.2f} × in float32"
+            lines.append(f"| an epoch of ResNet-18 against tsimcne 0.3.12, {where} | {told} | {aim} |")
     if result := found.get("tiny-imagenet-cpu"):
         told = f"{len(result['stages'])} stages, {result['classes']} classes, {result['image_size']} px: runs"
         lines.append(f"| the Tiny ImageNet chain, {result['backbone']} | {told} | runs |")
     return "\n".join(lines)
+
+
+def embedding(result: dict, where: str) -> list[str]:
+    """Return the rows of ``embed``: arrays by backbone, then photos."""
+    lines = []
+    for row in result["arrays"]:
+        share = row["share_of_forward"]["median"]
+        told = f"{share:.1%} of the forward pass alone, {row['images_per_second']:,.0f} images/s"
+        lines.append(f"| `embed`, 32 px, {row['backbone']}{where} | {told} | ≥ 90 % |")
+    photos = result["photos"]
+    told = f"decoding alone is {photos['share_of_decoding']['median']:.1%} of opening them"
+    return [*lines, f"| {photos['n']:,} JPEGs at {photos['size']} px{where} | {told} | bounded by decoding |"]
 
 
 def _natural(result: dict) -> dict:

@@ -49,6 +49,17 @@ def test_a_result_says_where_it_was_made_and_whether_the_machine_was_quiet(scrip
     assert (found["note"] is None) == found["quiet"]
 
 
+def test_rows_of_a_gpu_stand_beside_those_of_a_cpu(script, tmp_path):
+    results = BENCHMARKS / "results"
+    for name in ("augment-cpu-1", "embed-cpu-1", "loss-cpu", "tsimcne-cpu-1"):
+        there = name.replace("cpu-1", "cuda").replace("cpu", "cuda")
+        (tmp_path / f"{there}.json").write_bytes((results / f"{name}.json").read_bytes())
+    (made,) = script("table")["tables"](tmp_path)
+    assert made.count("GPU") == 6
+    assert "(8 × on a GPU)" not in made
+    assert "| 5,000,000 |" in made
+
+
 def test_tables_are_made_of_what_is_there(script, tmp_path):
     table = script("table")
     assert table["tables"](tmp_path) == []
