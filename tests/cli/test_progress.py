@@ -63,6 +63,17 @@ def test_a_log_gets_a_line_each_half_minute_when_it_is_slow():
     assert len(stream.getvalue().splitlines()) == 19
 
 
+def test_what_goes_over_all_images_again_and_again_is_counted_in_steps():
+    out = io.StringIO()
+    with Progress(out) as progress:
+        for title in ("features", "layout", "t-SNE", "UMAP"):
+            progress.work(title)(350, 350)
+    assert out.getvalue().splitlines() == [
+        "features: 100%, 350 of 350 images",
+        *(f"{title}: 100%, 350 of 350 steps" for title in ("layout", "t-SNE", "UMAP")),
+    ]
+
+
 def test_a_log_never_repeats_a_line():
     stream = io.StringIO()
     progress = Progress(stream, Clock())

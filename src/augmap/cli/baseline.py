@@ -13,9 +13,6 @@ from augmap.errors import InputError, Interrupted
 if TYPE_CHECKING:
     from augmap.baselines.ablations import Arm
 
-_ITERATIONS = ("t-SNE", "UMAP")
-"""Titles of work that is counted in steps, not in images."""
-
 
 def baseline(
     name: Annotated[
@@ -171,7 +168,7 @@ def baseline(
         seen = {
             "listeners": [progress.listen],
             "say": progress.say,
-            "progress": lambda title: progress.counter(title, "step" if title in _ITERATIONS else "image"),
+            "progress": progress.work,
         }
         try:
             if name == "ablations":

@@ -29,7 +29,7 @@ def demo(
             seed=seed,
             listeners=[progress.listen],
             say=progress.say,
-            progress=lambda title: progress.counter(title, "image"),
+            progress=progress.work,
         )
     drawn = plot(made.map, kind="thumbnails", title="1,797 handwritten digits, placed without labels")
     save_figure(drawn, picture)

@@ -154,7 +154,7 @@ def fit(
                 listeners=[progress.listen],
                 audience=watched.audience if watched else None,
                 say=progress.say,
-                progress=lambda title: progress.counter(title, "image"),
+                progress=progress.work,
             )
         except Interrupted as stopped:
             raise Interrupted(f"{stopped} (augmap fit {images} -o {output} ... --resume)") from None

@@ -19,6 +19,8 @@ SHARE = 0.1
 """Without a terminal: a line each time this share of the work is done ..."""
 SECONDS = 30.0
 """... or when this much time has passed since the last one."""
+ITERATIONS = ("layout", "t-SNE", "UMAP")
+"""Titles of work that is counted in steps, not in images."""
 
 
 class Progress:
@@ -55,6 +57,10 @@ class Progress:
     def counter(self, title: str, unit: str = "image") -> Callable[[int, int], None]:
         """Return a function of ``(done, total)`` for whoever works through ``total`` things."""
         return lambda done, total: self.update(title, done, total, unit=unit)
+
+    def work(self, title: str) -> Callable[[int, int], None]:
+        """Return a counter of steps for what goes over all images again and again, of images for the rest."""
+        return self.counter(title, "step" if title in ITERATIONS else "image")
 
     def update(self, title: str, done: int, total: int, *, unit: str = "step", note: str = "") -> None:
         """Show that ``done`` of ``total`` units are done; a new ``title`` starts a new bar."""
