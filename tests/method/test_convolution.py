@@ -81,8 +81,19 @@ def test_a_layer_that_skips_pixels_has_the_bits_of_pytorchs(c_in, c_out, size, m
     assert torch.equal(y, expected[0])
     assert torch.equal(to_x, expected[1])
     torch.testing.assert_close(to_weight, expected[2], rtol=1e-2, atol=1e-2)
-    assert to_x.is_contiguous(memory_format=torch.channels_last)  # what it is added to is so too
     assert y.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_pixels_that_are_skipped_get_no_gradient_and_the_layout_stays():
+    """In another layout than the gradient that it is added to, the sum and all behind it would be slow."""
+    x = torch.rand(2, 3, 5, 4).contiguous(memory_format=torch.channels_last).requires_grad_()
+    y = convolution._Met.apply(x, (2, 3))
+    assert torch.equal(y, x[:, :, ::2, ::3])
+    (to_x,) = torch.autograd.grad(y, x, torch.ones_like(y))
+    expected = torch.zeros(x.shape)
+    expected[:, :, ::2, ::3] = 1
+    assert torch.equal(to_x, expected)
+    assert to_x.is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize(
