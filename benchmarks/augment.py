@@ -29,7 +29,7 @@ def main() -> None:
     )
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--repeats", type=int, default=101)
     parser.add_argument(
         "--batch", type=int, help="views at a time (default: 1024 and 256; on a GPU 16 times as many)"
     )
