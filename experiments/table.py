@@ -14,8 +14,8 @@ from augmap.presets import PRESETS
 RESULTS = Path(__file__).resolve().parent / "results"
 SINCE = "2026-11-28"
 """The day of the last change of what ``quick`` does beside its settings: other light for grey images."""
-FITTED = {"epochs", "steps", "share", "warmup_epochs"}
-"""What a budget fits."""
+FITTED = {"epochs", "steps", "share", "stop", "warmup_epochs"}
+"""What a budget fits; ``stop`` is where its end came before the last step."""
 ROWS = {
     "baselines/cifar10-60k": "CIFAR-10",
     "baselines/cifar10-60k-30m": "CIFAR-10",

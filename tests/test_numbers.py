@@ -37,7 +37,7 @@ def test_the_figures_of_the_page_on_speed_are_those_of_the_benchmarks():
 def test_rows_of_an_older_quick_are_marked():
     table = runpy.run_path(str(HERE / "experiments" / "table.py"))
     stages = [dataclasses.asdict(stage) for stage in PRESETS["quick"].stages]
-    fitted = [{**stage, "share": None, "steps": 100, "warmup_epochs": 0.1} for stage in stages]
+    fitted = [{**stage, "share": None, "steps": 100, "stop": 99, "warmup_epochs": 0.1} for stage in stages]
     other = [{**fitted[0], "weight_decay": 0.7}, fitted[1]]
     today, before = table["SINCE"], "2026-11-27"
     for date, made, expected in (
