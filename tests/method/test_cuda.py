@@ -103,7 +103,7 @@ def test_images_that_do_not_fit_are_fetched_and_are_the_same(monkeypatch):
     inside = [x.cpu() for x in sources.Source(pixels, GPU).stream(rows)]
     monkeypatch.setattr(sources, "_RESIDENT_SHARE", 0.0)
     outside = sources.Source(pixels, GPU)
-    assert not outside.resident
+    assert outside._resident is None
     for a, b in zip(inside, outside.stream(rows), strict=True):
         assert torch.equal(a, b.cpu())
 
