@@ -30,8 +30,7 @@ rows)
     ;;
 map)
     work=$(mktemp -d)
-    timeout 590 python3 experiments/maps.py cifar10-gpu --data "$3" --work "$work" --results "$results" 2>&1 |
-        tr '\r' '\n' | grep -v '%|'
+    timeout 590 python3 experiments/maps.py cifar10-gpu --data "$3" --work "$work" --results "$results"
     cp "$work/cifar10-gpu.map/"{map.json,log.jsonl,positions.npy} "$work/cifar10-gpu.png" "$results/"
     split -b 15m "$work/cifar10-gpu.map/encoder.safetensors" "$results/encoder.part."
     say end
