@@ -27,7 +27,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def files_in(folder: Path) -> set[str]:
-    return {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    found = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    return found - {".lock"}
 
 
 @pytest.fixture(autouse=True)

@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from augmap.errors import DamagedMapError, InputError
+from augmap.lock import alone
 
 FORMAT_VERSION = 1
 RECORD = "map.json"
@@ -105,11 +106,16 @@ def commit(folder: Path, files: Mapping[str, bytes], record: Mapping[str, Any]) 
         The disk is full, or the place may not be written.
     """
     folder = make_folder(Path(folder))
+    entries = {name: _entry(data) for name, data in files.items()}
+    whole = json_bytes({**record, "format_version": FORMAT_VERSION, "files": entries})
+    with alone(folder):
+        _commit(folder, files, whole)
+
+
+def _commit(folder: Path, files: Mapping[str, bytes], whole: bytes) -> None:
     _finish(folder)
     incoming = folder / _INCOMING
     shutil.rmtree(incoming, ignore_errors=True)
-    entries = {name: _entry(data) for name, data in files.items()}
-    whole = json_bytes({**record, "format_version": FORMAT_VERSION, "files": entries})
     try:
         for name, data in files.items():
             make_folder((incoming / name).parent)
@@ -127,10 +133,17 @@ def update(folder: Path, files: Mapping[str, bytes], changes: Mapping[str, Any] 
     """Add or replace files of a finished map, and top-level entries of its record.
 
     New files are written before the record names them. Where files are replaced, the record first admits
-    both contents, so the map can be read whenever this is interrupted.
+    both contents, so the map can be read whenever this is interrupted. Of several writers, in this process or
+    others, each waits for the one before it.
     """
     folder = Path(folder)
-    record = {**read_record(folder), **(changes or {})}
+    read_record(folder)  # what is no map gets no lock either
+    with alone(folder):
+        _update(folder, files, changes or {})
+
+
+def _update(folder: Path, files: Mapping[str, bytes], changes: Mapping[str, Any]) -> None:
+    record = {**read_record(folder), **changes}
     _finish(folder)
     entries = record["files"]
     fresh = {name: _entry(data) for name, data in files.items()}
