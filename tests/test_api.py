@@ -142,13 +142,13 @@ def test_what_is_saved_is_what_is_returned(made):
     np.testing.assert_array_equal(again.positions, m.positions)
     assert again.config == m.config
     assert again.info == json.loads(disk.json_bytes(m.info))
-    assert set(again.info) == {"method", "source", "fingerprint", "history", "quality", "seconds"}
+    assert set(again.info) == {"method", "source", "root", "fingerprint", "history", "quality", "seconds"}
     assert again.names == m.names
     assert not (place / "checkpoint").exists()
     assert any("64 images are few: below about 2,000 expect a rough map" in line for line in said)
     assert {p.name for p in place.iterdir()} == {
         *("map.json", "positions.npy", "features.npy", "items.csv", "encoder.safetensors"),
-        *("thumbs", "thumbs.json", "log.jsonl"),
+        *("thumbs", "thumbs.json", "log.jsonl", ".lock"),
     }
 
 

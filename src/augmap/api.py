@@ -222,6 +222,7 @@ def fit(
         info={
             "method": method_name(outcome.config),
             "source": opened.source,
+            "root": opened.root,
             "fingerprint": opened.fingerprint,
             "history": outcome.history,
         },

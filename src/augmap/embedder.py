@@ -100,7 +100,7 @@ def _embed(
         features=features,
         preprocessing=preprocessing,
         weights=weights,
-        info={**info, "source": opened.source, "fingerprint": opened.fingerprint},
+        info={**info, "source": opened.source, "root": opened.root, "fingerprint": opened.fingerprint},
         skipped=[(s.name, s.reason) for s in opened.skipped],
         embedder=partial(_embed, weights, preprocessing, info, backbone, device),
         display=partial(display, title=None),

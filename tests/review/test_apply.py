@@ -143,6 +143,48 @@ def test_nothing_is_overwritten(photos, tmp_path):
     assert (target / 'ünï, "q".png').read_bytes() == b"mine"
 
 
+def test_where_a_disk_does_not_tell_names_apart_nothing_is_lost(photos, tmp_path, monkeypatch):
+    """Of exFAT, NTFS and macOS: what arrives as A.png is there as a.png too."""
+    (photos / "a/1.PNG").write_bytes(b"another picture")
+    real = os.path.lexists
+    trash = tmp_path / "trash"
+    monkeypatch.setattr(
+        os.path, "lexists", lambda p: real(p) or (trash in Path(p).parents and real(str(p).lower()))
+    )
+    table = reviewed(photos, ["a/1.png", "a/1.PNG"], known=["a/1.png", "a/1.PNG"])
+    with pytest.raises(InputError, match=r"a/1\.PNG: exists already and is another file"):
+        run(table, trash)
+    assert (photos / "a/1.PNG").read_bytes() == b"another picture"
+    assert (trash / "a/1.png").read_bytes() == b"a/1.png"
+
+
+def test_an_equal_file_of_another_folder_is_not_taken_for_the_moved_one(photos, tmp_path):
+    run(reviewed(photos, ["a/1.png"]), tmp_path / "trash")
+    other = tmp_path / "other" / "photos"
+    (other / "a").mkdir(parents=True)
+    (other / "a/1.png").write_bytes(b"a/1.png")
+    table = listed(tmp_path / "loose" / "review.csv", ["a/1.png"])
+    with pytest.raises(InputError, match="exists already and is another file"):
+        run(table, tmp_path / "trash", images=other)
+    assert (other / "a/1.png").exists()
+
+
+def test_only_the_maps_own_folder_is_moved_from(photos, tmp_path, monkeypatch):
+    """Not one of the same name where the command happens to run."""
+    m = map_of(np.zeros((1, 2)), names=["a/1.png"], source="photos")
+    table = listed(m.save(tmp_path / "old.map") / "review.csv", ["a/1.png"])
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="photos: not a folder of files"):
+        run(table, tmp_path / "trash")
+    m.info["root"] = str(tmp_path / "gone")
+    table = listed(m.save(tmp_path / "gone.map") / "review.csv", ["a/1.png"])
+    with pytest.raises(InputError, match="gone: this folder is not there; say with --images"):
+        run(table, tmp_path / "trash")
+    m.info["root"] = str(photos)
+    table = listed(m.save(tmp_path / "new.map") / "review.csv", ["a/1.png"])
+    assert run(table, tmp_path / "trash").now == ["a/1.png"]
+
+
 HOSTILE = [
     "../outside.png", "a/../../outside.png", "/etc/passwd", "//etc/passwd", "a//1.png", "./a/1.png", "..", "",
     "a/./1.png", r"\x2e\x2e/outside.png", r"a/\x2e\x2e/\x2e\x2e/outside.png", r"\x2fetc/passwd",
@@ -230,7 +272,7 @@ def test_a_list_in_the_map_itself(photos, tmp_path):
 def test_a_list_on_its_own_needs_the_folder(photos, tmp_path):
     table = listed(tmp_path / "loose" / "review.csv", ["a/1.png", "a/gone.png"])
     assert plan(table).notes
-    with pytest.raises(InputError, match="the images: not a folder of files"):
+    with pytest.raises(InputError, match="does not say where its images are; say it with --images DIR"):
         check(plan(table), tmp_path / "trash")
     done = run(table, tmp_path / "trash", images=photos)
     assert (done.now, done.missing) == (["a/1.png"], ["a/gone.png"])

@@ -46,6 +46,7 @@ def to_map(
         info={
             "method": method,
             "source": images.source,
+            "root": images.root,
             "fingerprint": images.fingerprint,
             "settings": dict(layout.settings),
             "versions": dict(layout.versions),

@@ -11,7 +11,7 @@ from augmap import folder as disk
 from augmap.cli import explore
 from augmap.errors import AugmapError, Interrupted
 from augmap.explorer.live import Live
-from augmap.explorer.originals import Originals, find_root
+from augmap.explorer.originals import Originals
 from augmap.explorer.probe import sample, show_nothing, show_probe
 from augmap.explorer.replay import FILE, replay_bytes
 from augmap.explorer.serve import Site
@@ -86,7 +86,8 @@ class Watched:
     def _begin(self, images: ImageSet) -> np.ndarray:
         self._rows = rows = sample(len(images))
         probe = images.subset(rows)
-        originals = find_root(images.root, None) if images.root else Originals(None, "not from a folder")
+        root = images.root
+        originals = Originals(Path(root) if root else None, "" if root else "not from a folder")
         self._site.shown = show_probe(
             self.output.name, probe.pixels, probe.names, probe.splits, probe.labels, originals
         )

@@ -103,18 +103,23 @@ def read_picture(path: Path, name: str) -> Picture:
         raise GoneError(f"{name}: not an image that can be shown") from None
 
 
-def find_root(source: str | None, images: Path | None, beside: Path | None = None) -> Originals:
-    """Return where the originals are: the folder the user names, else the source that the map records.
+def find_root(
+    source: str | None, images: Path | None, *, root: str | None = None, beside: Path | None = None
+) -> Originals:
+    """Return where the originals are: the folder the user names, else the one that the map records.
 
     Parameters
     ----------
     source : str, optional
-        As the map records it: a folder, or a glob, whose names are relative to the part before the first
-        wildcard; relative to the working folder, or to ``beside``.
+        What the map was made from, as it was written then: a folder, or a glob, whose names are relative to
+        the part before the first wildcard.
     images : path, optional
         What the user says.
+    root : str, optional
+        The folder of ``source``, absolute, where the map was made.
     beside : path, optional
-        Folder that holds the map.
+        Folder that holds the map: both may have moved together. The working folder plays no part, a folder
+        of the same name in it may be another one.
 
     Raises
     ------
@@ -129,14 +134,17 @@ def find_root(source: str | None, images: Path | None, beside: Path | None = Non
         return Originals(images)
     if not source:
         return Originals(None, f"this map does not say where its images are; {HOW}")
-    place = Path(source)
-    while any(c in str(place) for c in "*?["):
-        place = place.parent
-    for folder in (Path(), beside or Path()):
-        if (folder / place).is_dir() and str(place) != ".":
-            return Originals(folder / place)
-        if place.suffix and (folder / place).is_file():
-            return Originals(None, f"the images lie inside of {place.name}; only thumbnails are shown")
+    if root and Path(root).is_dir():
+        return Originals(Path(root))
+    home = place = beside or Path()
+    for part in Path(source).parts:
+        if any(c in part for c in "*?[") and not (place / part).exists():
+            break
+        place /= part
+    if place.is_dir() and place != home:
+        return Originals(place)
+    if place.suffix and place.is_file():
+        return Originals(None, f"the images lie inside of {place.name}; only thumbnails are shown")
     return Originals(None, f"original not found: {source} is not there; if the images moved, {HOW}")
 
 

@@ -112,7 +112,9 @@ def open_map(
     if near.map is None:
         near = replace(near, map=nearby.find_map(m, near.k or nearby.K))
     levels = regions.read(path, record, m.n)
-    originals = find_root(m.info.get("source"), images, path.absolute().parent)
+    originals = find_root(
+        m.info.get("source"), images, root=m.info.get("root"), beside=path.absolute().parent
+    )
     queues = Queues(path, {name: row for row, name in enumerate(m.items.names)})
     replay = read_replay(path, record, m.n)
     encoder = place(m) if place is not None else "this server has no encoder"

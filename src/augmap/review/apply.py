@@ -7,9 +7,10 @@ import filecmp
 import io
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PureWindowsPath
+from typing import Any
 
 from augmap import folder as disk
 from augmap.errors import InputError
@@ -19,6 +20,8 @@ from augmap.items import read_table
 
 LOG = "moved.csv"
 """In the folder that files are moved to: name, from, to."""
+IMAGES = "the images"
+"""What a list on its own is about."""
 Progress = Callable[[int, int], None]
 
 
@@ -88,7 +91,7 @@ def plan(table: str | os.PathLike[str], *, images: str | os.PathLike[str] | None
     if root is not None:
         for name in dropped:
             path_of(name)  # raises
-    return Plan(names=dropped, root=root, source=source or "the images", notes=notes)
+    return Plan(names=dropped, root=root, source=source or IMAGES, notes=notes)
 
 
 def path_of(name: str) -> Path:
@@ -127,6 +130,8 @@ def check(planned: Plan, target: Path) -> list[tuple[str, Path, Path]]:
         The images are no files in a folder, or none of them is there, the target lies in that folder, a path
         leads out of it through a link, or something else is in the way.
     """
+    if planned.root is None and planned.source == IMAGES:
+        raise InputError("the list does not say where its images are; say it with --images DIR")
     if planned.root is None:
         raise InputError(
             f"{planned.source}: not a folder of files, so nothing can be moved; --list prints the names, and "
@@ -142,7 +147,7 @@ def check(planned: Plan, target: Path) -> list[tuple[str, Path, Path]]:
             f"{target}: lies in the images' folder {root}, where the next fit would find its files again; "
             "choose a folder outside"
         )
-    steps = []
+    steps, logged = [], _logged(target / LOG)
     for name in planned.names:
         relative = path_of(name)
         source, goal = planned.root / relative, target / relative
@@ -153,8 +158,8 @@ def check(planned: Plan, target: Path) -> list[tuple[str, Path, Path]]:
                 raise InputError(f"{place}: a link leads out of the {what} folder; nothing was done")
         if source.exists() and not source.is_file():
             raise InputError(f"{source}: is not a file; nothing was done")
-        if os.path.lexists(goal) and source.exists() and not _same(source, goal):
-            raise InputError(f"{goal}: exists already and is another file; choose another folder")
+        if os.path.lexists(goal) and source.exists() and not _half_moved(name, source, goal, logged):
+            raise _in_the_way(goal)
         steps.append((name, source, goal))
     if steps and not any(os.path.lexists(source) or os.path.lexists(goal) for _, source, goal in steps):
         raise InputError(
@@ -173,7 +178,8 @@ def move(steps: Sequence[tuple[str, Path, Path]], target: Path, *, progress: Pro
     Raises
     ------
     InputError
-        The disk is full, or something may not be written.
+        The disk is full, something may not be written, or a file is in the way that was not there before:
+        another one of the list, where a disk does not tell ``a.JPG`` from ``A.jpg``.
     """
     now, before, missing = [], [], []
     target = disk.make_folder(Path(target))
@@ -181,8 +187,10 @@ def move(steps: Sequence[tuple[str, Path, Path]], target: Path, *, progress: Pro
     for done, (name, source, goal) in enumerate(steps, start=1):
         there, arrived = os.path.lexists(source), os.path.lexists(goal)
         if there:
+            if arrived and not _half_moved(name, source, goal, logged):
+                raise _in_the_way(goal)
             disk.make_folder(goal.parent)
-            if name not in logged:
+            if (name, str(source.absolute())) not in logged:
                 _log(target / LOG, name, source, goal)
             try:
                 if not arrived:
@@ -210,22 +218,24 @@ def _origin(table: Path) -> tuple[str | None, Path | None, set[str] | None]:
         record = _json(place / "review.json")
     except FileNotFoundError:
         return None, None, None
-    source = record.get("source") if isinstance(record.get("source"), str) else None
-    root = Path(record["root"]) if isinstance(record.get("root"), str) else None
-    where = record.get("map")
-    if isinstance(where, str) and disk.is_map(Path(where)):
-        known = _from_map(Path(where))[2]
-        return source, root, known
-    return source, root, None
+    source, root, where = (_text(record, key) for key in ("source", "root", "map"))
+    known = _from_map(Path(where))[2] if where and disk.is_map(Path(where)) else None
+    return source, Path(root) if root else None, known
 
 
 def _from_map(place: Path) -> tuple[str | None, Path | None, set[str]]:
     record = disk.read_record(place)
     rows = read_table(disk.read_file(place, "items.csv", record), where=str(place / "items.csv"))
     info = record.get("info") if isinstance(record.get("info"), dict) else {}
-    source = info.get("source") if isinstance(info.get("source"), str) else None
-    root = Path(source) if source and os.path.isdir(source) else None
-    return source, root, {row[0] for row in rows[1:] if row}
+    source, root = _text(info, "source"), _text(info, "root")
+    if root is None and source and os.path.isabs(source) and os.path.isdir(source):
+        root = source  # a relative one may be another folder here than where the map was made
+    return source, Path(root) if root else None, {row[0] for row in rows[1:] if row}
+
+
+def _text(record: Mapping[str, Any], key: str) -> str | None:
+    value = record.get(key)
+    return value if isinstance(value, str) else None
 
 
 def _json(path: Path) -> dict:
@@ -248,8 +258,17 @@ def _has_decisions(table: Path) -> None:
         )
 
 
-def _same(a: Path, b: Path) -> bool:
-    return not b.is_symlink() and b.is_file() and (os.path.samefile(a, b) or filecmp.cmp(a, b, shallow=False))
+def _half_moved(name: str, source: Path, goal: Path, logged: set[tuple[str, str]]) -> bool:
+    """Whether a file lies at both places because its move was interrupted."""
+    if goal.is_symlink() or not goal.is_file():
+        return False
+    if os.path.samefile(source, goal):
+        return source.stat().st_nlink > 1
+    return (name, str(source.absolute())) in logged and filecmp.cmp(source, goal, shallow=False)
+
+
+def _in_the_way(goal: Path) -> InputError:
+    return InputError(f"{goal}: exists already and is another file; choose another folder")
 
 
 def _place(source: Path, goal: Path) -> None:
@@ -272,12 +291,13 @@ def _place(source: Path, goal: Path) -> None:
         pass_on.unlink(missing_ok=True)
 
 
-def _logged(path: Path) -> set[str]:
+def _logged(path: Path) -> set[tuple[str, str]]:
+    """Return the names that moved, or were about to, each with where it came from."""
     try:
         rows = read_table(path.read_bytes(), where=str(path))
     except FileNotFoundError:
         return set()
-    return {row[0] for row in rows[1:] if row}
+    return {(row[0], row[1]) for row in rows[1:] if len(row) > 1}
 
 
 def _log(path: Path, name: str, source: Path, goal: Path) -> None:
