@@ -18,8 +18,9 @@ def test_the_token_becomes_a_cookie(shown, page):
     assert cookie.startswith(f"augmap={TOKEN};")
     assert "HttpOnly" in cookie
     assert "SameSite=strict" in cookie
-    again = stranger.get("/", headers={"cookie": f"other=1; augmap={TOKEN}"})
-    assert (again.status_code, again.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    for others in ("other=1; ", 'prefs={"theme":"dark"}; ', "a[0]=x y; bare; ", "é=ü; ", ""):
+        again = stranger.get("/", headers={"cookie": f"{others}augmap={TOKEN}"})
+        assert (again.status_code, again.headers["content-type"]) == (200, "text/html; charset=utf-8")
 
 
 def test_a_link_on_another_page_opens_this_one_all_the_same(shown, page):

@@ -36,6 +36,18 @@ def test_background_and_axes(blobs, kind, dark):
         assert box.y1 <= figure.bbox.y1
 
 
+@pytest.mark.parametrize("size", [None, 2.5])
+@pytest.mark.parametrize("title", ["Blobs of a winter " * 4, "Wide " * 90])
+def test_a_long_title_stays_on_the_figure(blobs, title, size):
+    figure = plot(blobs, title=title, size=size)
+    figure.canvas.draw()
+    text = by_gid(figure, "title")[0]
+    assert text.get_window_extent().x1 <= figure.axes[0].bbox.x1
+    assert text.get_fontsize() >= 9
+    assert text.get_text() == title or text.get_text().endswith("…")
+    assert len(text.get_text()) > 10
+
+
 def test_size(blobs):
     assert plot(blobs, size=(6, 4)).get_size_inches() == pytest.approx((6, 4))
     box = plot(blobs, size=5).axes[0].get_window_extent()

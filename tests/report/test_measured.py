@@ -58,6 +58,7 @@ def test_stored_numbers_are_used(saved):
         ({"ks": [5]}, {}),
         ({"n": 50}, {}),  # a sample
         ({"columns": {}}, {}),  # labels came later
+        ({"labels": "elsewhere.csv"}, {}),
         ({}, {"seed": 4}),
         ({}, {"k": 7}),
         ({}, {"metrics": ["knn", "silhouette"]}),  # it knows of no silhouette

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import csv
 import io
 import re
@@ -83,13 +84,16 @@ def test_a_decision_about_what_is_no_longer_found_stays():
     assert [r["decision"] for r in again] == ["drop"]
 
 
-def test_the_first_of_two_files_counts(tmp_path):
+@pytest.mark.parametrize(("later", "first"), [("a", "drop"), ("b", "keep"), ("neither", "drop")])
+def test_the_later_of_two_files_counts(tmp_path, later, first):
     base = review_csv(M, [queue("outliers", [0, 1])])
     (tmp_path / "a.csv").write_bytes(decide(base, row0="drop"))
     (tmp_path / "b.csv").write_bytes(decide(base, row0="keep", row1="keep"))
+    for name in "ab":
+        os.utime(tmp_path / f"{name}.csv", (1e9, 2e9 if name == later else 1e9))
     decided = earlier_decisions(tmp_path / "a.csv", tmp_path / "b.csv", tmp_path / "none.csv")
     rows = rows_of(review_csv(M, [queue("outliers", [0, 1])], decided))
-    assert [r["decision"] for r in rows] == ["drop", "keep"]
+    assert [r["decision"] for r in rows] == [first, "keep"]
 
 
 def test_a_spreadsheets_mark_and_spaces_do_no_harm():

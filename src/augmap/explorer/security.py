@@ -13,7 +13,6 @@ import re
 import secrets
 from collections.abc import Collection
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -192,11 +191,10 @@ def _is_own(origin: str, host: str) -> bool:
 
 
 def _cookie(headers: Headers, name: str) -> str | None:
+    """Return a cookie's value. Programs on other ports share a host's cookies, and theirs may be anything."""
     for line in headers.getlist("cookie"):
-        try:
-            found = SimpleCookie(line).get(name)
-        except CookieError:
-            continue
-        if found is not None:
-            return found.value
+        for part in line.split(";"):
+            key, _, value = part.strip().partition("=")
+            if key == name:
+                return value
     return None

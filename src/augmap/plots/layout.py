@@ -20,6 +20,7 @@ from augmap.plots.names import fonts, legible, shorten
 from augmap.plots.scatter import axes_points
 from augmap.plots.view import View
 
+TITLE_SIZES = 9.0, 15.0  # points, the least and the usual one
 SIDE = 8.0  # inches of the map's longer side
 PAD, TITLE, CAPTION, BAR = 0.25, 0.5, 0.45, 1.0  # inches around it
 
@@ -107,10 +108,22 @@ def draw_colour_bar(ax: Axes, colouring: Colouring, theme: Theme) -> None:
 
 
 def draw_title(ax: Axes, title: str, theme: Theme) -> None:
-    ax.annotate(
-        legible(title), (0, 1), (2, 10), xycoords="axes fraction", textcoords="offset points", fontsize=15,
-        fontweight="bold", color=theme.ink, ha="left", va="bottom", parse_math=False, fontfamily=fonts(),
-    ).set_gid("title")  # fmt: skip
+    """Write the title over the map: smaller where it is long, and cut where that is not enough."""
+    text = ax.annotate(
+        legible(title), (0, 1), (2, 10), xycoords="axes fraction", textcoords="offset points",
+        fontsize=TITLE_SIZES[1], fontweight="bold", color=theme.ink, ha="left", va="bottom",
+        parse_math=False, fontfamily=fonts(),
+    )  # fmt: skip
+    text.set_gid("title")
+    room = ax.bbox.width - 4 * ax.figure.dpi / 72  # and 2 points on either side
+    fits = room / text.get_window_extent().width
+    if fits < 1:
+        size = max(TITLE_SIZES[0], fits * TITLE_SIZES[1])
+        text.set_fontsize(size)
+        fits *= TITLE_SIZES[1] / size
+    while fits < 1:
+        text.set_text(text.get_text()[: int(fits * len(text.get_text())) - 1].rstrip(" …") + "…")
+        fits = room / text.get_window_extent().width
 
 
 def draw_caption(ax: Axes, parts: Sequence[str], theme: Theme) -> None:

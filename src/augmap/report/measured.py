@@ -117,6 +117,7 @@ def _fits(found: Measures, m: ImageMap, names: Sequence[str] | None, k: int, see
     known = {s.metric for s in found.scores} | set(settings.get("left_out") or {})
     return (
         settings.get("n") == m.n
+        and settings.get("labels", "folder") == "folder"  # not of a table that the other map may not know
         and settings.get("seed") == seed
         and k in (settings.get("ks") or ())
         and set(names or ()) <= known

@@ -90,14 +90,19 @@ def number(value: float) -> str:
 
 
 def earlier_decisions(*paths: Path) -> Decided:
-    """Collect the decisions in these files, as far as they exist; of two about one entry the first counts."""
-    found = Decided()
+    """Collect the decisions in these files, as far as they exist; of two about one entry the later counts.
+
+    Which is later, the files' times say: a table is edited by hand, and the map's own in the explorer.
+    """
+    written: list[tuple[int, Path, bytes]] = []
     for path in reversed(paths):
         try:
-            data = path.read_bytes()
+            written.append((path.stat().st_mtime_ns, path, path.read_bytes()))
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror})") from error
+    found = Decided()
+    for _, path, data in sorted(written, key=lambda entry: entry[0]):
         found += read_decisions(data, str(path))
     return found
