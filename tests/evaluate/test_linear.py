@@ -86,6 +86,14 @@ def test_progress_and_refusal():
         linear_accuracy(np.eye(3), np.array(["a"] * 3))
 
 
+def test_one_label_in_training_is_refused():
+    """As where defects are only among the test images."""
+    x, labels = np.random.default_rng(0).normal(size=(40, 3)), np.repeat(["good", "broken"], 20)
+    splits = np.where((labels == "good") & (np.arange(40) % 2 == 0), "train", "test")
+    with pytest.raises(InputError, match="needs two labels among the training images"):
+        linear_accuracy(x, labels, splits)
+
+
 def test_labels_of_two_images_and_too_many_labels(monkeypatch):
     y = np.array([str(i // 2) for i in range(60)])
     x = np.array([[int(v), 0.0] for v in y])

@@ -94,6 +94,35 @@ def test_deadlines_counted():
     assert plan.deadline(last, 2) == pytest.approx(100 + 100 - 8 - 2 + 2)
 
 
+def test_what_an_interruption_cost_is_not_taken_from_the_stages_behind():
+    plan, clock = planner(100.0, reserve=8.0)
+    first = plan.lay_out(STAGES, 0, 0.5, 10.0)
+    stages = [first, *STAGES[1:]]
+    clock.now += 50 + 15  # 100 steps, and 15 s to begin again
+    own = first.steps * 0.5
+    behind = 90 - own
+    assert plan.deadline(stages, 0, 100) == pytest.approx(100 + 90 - behind + (LATE - 1) * own + 2)
+    clock.now += 90
+    assert plan.deadline(stages, 0, 100) == clock.now
+
+
+def test_a_stage_behind_the_first_learns_something_however_late_it_is():
+    said = []
+    plan, clock = planner(100.0, say=said.append)
+    first = plan.lay_out(STAGES, 0, 0.5, 10.0)
+    clock.now += 120
+    second = plan.lay_out([first, *STAGES[1:]], 1, 0.01, 10.0)
+    assert second.steps == 100
+    assert plan.deadline([first, second, STAGES[2]], 1) == pytest.approx(clock.now + 2)
+    third = plan.lay_out([first, second, STAGES[2]], 2, 0.5, 10.0)
+    assert third.steps == 4  # no more than a fiftieth of the time
+    assert said == [
+        "warning: of 100 s 0 are left for stage 'polish', too few to see every image once: "
+        "the map will show little; give more time or fewer images"
+    ]
+    assert plan.deadline([first, second, third], 2) == pytest.approx(clock.now + 2)
+
+
 def budgeted(*stages):
     return small_config(*(stages or STAGES), budget=100.0)
 

@@ -44,8 +44,21 @@ def test_the_median_without_the_first_step():
 
 
 def test_until_the_time_is_over_and_at_least_four_steps():
-    assert timed(9.0, 1.0, 2.0, 4.0, seconds=0.1) == pytest.approx(2.0)
+    assert timed(9.0, 1.0, 2.0, 4.0, seconds=2.5) == pytest.approx(2.0)
     assert timed(0.5, 1.0, 2.0, 2.0, 8.0, 9.0, seconds=13.0) == pytest.approx(2.0)
+
+
+def test_slow_steps_are_timed_once():
+    assert timed(9.0, 5.0, seconds=1.0) == pytest.approx(5.0)
+
+
+def test_large_images_are_timed_on_fewer(monkeypatch):
+    seen = []
+    monkeypatch.setattr(probe, "project", lambda encoder, pixels, **k: seen.append(len(pixels)))
+    for edge, few in ((32, 512), (96, 128), (1024, 32)):
+        many = np.broadcast_to(np.zeros((1, edge, edge, 1), np.uint8), (5120, edge, edge, 1))
+        projection_seconds(parts()[0], many, torch.device("cpu"))
+        assert seen[-1] == few
 
 
 def test_where_reading_the_clock_costs_several_steps_are_timed_together(monkeypatch):
@@ -118,9 +131,10 @@ def test_a_layout_of_many_is_timed_on_some(monkeypatch):
 
 
 def test_the_shortest_of_three_times_counts(monkeypatch):
-    ticks = iter([0.0, 5.0, 10.0, 12.0, 20.0, 27.0])
+    ticks = iter([0.0, 0.5, 1.0, 1.2, 2.0, 2.7, 3.0, 4.5])
     monkeypatch.setattr(probe.time, "perf_counter", lambda: next(ticks))
-    assert probe._timed(lambda: None) == 2
+    assert probe._timed(lambda: None) == pytest.approx(0.2)
+    assert probe._timed(lambda: None) == 1.5  # what takes long is not repeated
 
 
 @pytest.mark.parametrize(("affinity", "weighing"), [("even", 0.0), ("fuzzy", 0.25 * 8)])
@@ -145,12 +159,13 @@ def test_what_does_not_fit_is_not_fast(too_large, found, monkeypatch):
     assert faster_precision(encoder, STAGE, graph, CONFIG, cpu(), seconds=1.0) == found
 
 
-def test_a_measurement_goes_through_the_images_and_begins_again():
+def test_a_measurement_goes_through_the_images_and_begins_again(monkeypatch):
     encoder, graph = parts()
     seen = []
     take = graph.source.take
     graph.source.take = lambda index: (seen.append(index.tolist()), take(index))[1]
-    step_seconds(encoder, STAGE, graph, CONFIG, fabric=cpu(), seconds=0.0)
+    monkeypatch.setattr(probe, "_SLOW", 1e18)
+    step_seconds(encoder, STAGE, graph, CONFIG, fabric=cpu(), seconds=1e-9)
     assert [len(batch) for batch in seen] == [16] * 4
     assert len({*seen[0], *seen[1]}) == 32
     assert seen[2] == seen[0]

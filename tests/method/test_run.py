@@ -156,6 +156,9 @@ def test_a_short_batch_with_nothing_to_compare_is_refused_at_the_start():
     with pytest.raises(InputError, match=r"stage 's': 32 images leave a last batch of 1, too few to compare"):
         run(config, PIXELS)
     assert run(config.replace(keep_short_batch=False), PIXELS).positions.shape == (32, 2)
+    laid = Stage(name="laid", epochs=1, edges="layout", train="head", new_layer="head", norm="batch")
+    with pytest.raises(InputError, match=r"stage 'laid': 32 images leave a last batch of 1, too few"):
+        run(small_config(laid, batch_size=31, keep_short_batch=True), PIXELS)
 
 
 def test_precision_is_probed_and_written_down(monkeypatch):

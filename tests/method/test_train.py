@@ -218,8 +218,12 @@ def test_columns_beyond_the_present_dimension_do_not_count(weights_by_step):
     assert changed.tolist() == [True, True] + [False] * 6
 
 
-def test_a_loss_that_explodes_stops_the_run_and_keeps_the_checkpoint(tmp_path):
-    wild = Stage(name="wild", steps=60, lr=1e18, lr_batch=None, similarity="gaussian", warmup_epochs=10)
+@pytest.mark.parametrize("clip_norm", [None, 1.0])
+def test_a_loss_that_explodes_stops_the_run_and_keeps_the_checkpoint(tmp_path, clip_norm):
+    wild = Stage(
+        name="wild", steps=60, lr=1e18, lr_batch=None, similarity="gaussian", warmup_epochs=10,
+        clip_norm=clip_norm,
+    )  # fmt: skip
     config = small_config(Stage(name="calm", steps=12), wild, batch_size=32)
     with pytest.raises(TrainingError, match=r"stage wild: .* no longer finite .* last checkpoint is kept"):
         run(config, folder=tmp_path, every=1e-9)

@@ -160,6 +160,19 @@ def test_another_processes_wish_counts():
     assert stop.wanted
 
 
+def test_what_a_step_took_is_told_to_the_threads_without_the_listeners():
+    told = []
+
+    class Threads:
+        def after(self, *report):
+            told.append(report[0])
+
+    look, watch, clock, _, _ = stage_watch(threads=Threads())
+    watch.listeners.append(lambda report: setattr(clock, "now", clock.now + 30.0))
+    walk(look, clock, range(20))
+    assert told == 20 * [0.5]
+
+
 def test_what_a_step_took_is_told_to_the_threads_without_the_checkpoint():
     told = []
 

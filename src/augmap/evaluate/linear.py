@@ -11,6 +11,7 @@ from jaxtyping import Float
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
+from augmap.errors import InputError
 from augmap.evaluate.splits import few_enough, label_splits, mean_and_sd
 from augmap.neighbors import Progress
 
@@ -66,6 +67,8 @@ def linear_accuracy(
     """
     parted = label_splits(labels, splits, repeats=repeats, seed=seed, what="linear accuracy")
     few_enough(len(parted.names), "linear accuracy")
+    if any(len(np.unique(parted.codes[train])) < 2 for train, _ in parted.pairs):
+        raise InputError("linear accuracy needs two labels among the training images")
     x = np.asarray(x, np.float32)[parted.rows]
     shares, converged = [], True
     for number, (train, test) in enumerate(parted.pairs):

@@ -39,7 +39,8 @@ def fit_batches(config: Config, n: int, processes: int, say: Callable[[str], Non
         if asked > n:
             say(f"stage {stage.name}: fewer images than a batch of {asked:,}: the batch is {batch:,}")
         short = n % batch
-        if config.keep_short_batch and 0 < short < processes * (1 + stage.decoupled):
+        alone = 2 if stage.decoupled or stage.edges == "layout" else 1  # rows that BatchNorm, or the sum, need
+        if config.keep_short_batch and 0 < short < processes * alone:
             raise InputError(
                 f"stage {stage.name!r}: {n} images leave a last batch of {short}, too few "
                 f"{'to compare' if short >= processes else f'for {processes} processes'}; "

@@ -21,6 +21,8 @@ PROBE_SECONDS, PROBE_SHARE = 10.0, 0.01
 """A measurement of the pace takes about this long, at most this share of the budget."""
 MARGIN = 0.02
 """Share of the budget that is kept free for what nobody foresees."""
+LEAST_STEPS, LEAST_SHARE = 100, 0.02
+"""A stage behind the first gets so many steps also when the time is up, as far as this share of it pays for."""
 HURRY = 0.25
 """After a wish for an early end, the stages that are left take this share of the time trained so far."""
 
@@ -84,9 +86,12 @@ class Planner:
         stage = stages[first]
         assert stage.share is not None
         shares = sum(s.share or 0.0 for s in stages[first:])
-        ahead = sum(g + self.probe_seconds for g in self.graph_seconds[first + 1 :])
+        ahead = self._ahead(first)
         left = self.left() - ahead
-        steps = int(left * stage.share / shares / step_seconds)
+        own = left * stage.share / shares
+        steps = int(own / step_seconds)
+        if first > 0:  # a head that has learned nothing would waste all that was learned before it
+            steps = max(steps, min(LEAST_STEPS, int(LEAST_SHARE * self.seconds / step_seconds)))
         if stage.max_epochs is not None:
             steps = min(steps, round(stage.max_epochs * per_epoch))
         if steps < 1 and first == 0:
@@ -95,10 +100,10 @@ class Planner:
                 f"and a step takes {step_seconds:.2g} s; give more time, smaller images or fewer of them"
             )
         steps = max(1, steps)
-        if first == 0 and steps < per_epoch and (stage.max_epochs is None or stage.max_epochs >= 1):
-            first_seconds = left * stage.share / shares
+        if steps < per_epoch and (stage.max_epochs is None or stage.max_epochs >= 1):
+            which = "the first stage" if first == 0 else f"stage {stage.name!r}"
             self.say(
-                f"warning: of {self.seconds:.0f} s {first_seconds:.0f} are left for the first stage, too few"
+                f"warning: of {self.seconds:.0f} s {max(own, 0):.0f} are left for {which}, too few"
                 " to see every image once: the map will show little; give more time or fewer images"
             )
         self.plans.append(
@@ -117,7 +122,8 @@ class Planner:
     def deadline(self, stages: Sequence[Stage], first: int, done: int = 0) -> float:
         """Clock reading by which stage ``first``, laid out last, ends even if it has steps left.
 
-        The stages behind it have not been laid out yet, so they still carry their shares.
+        The stages behind it have not been laid out yet, so they still carry their shares, and they keep the
+        time that these were worth; what an interruption cost is this stage's.
 
         Parameters
         ----------
@@ -126,9 +132,18 @@ class Planner:
         """
         grace = (LATE - 1) * self.seconds
         plan = self.plans[-1] if self.plans else {"stage": None}
+        least = LEAST_SHARE * self.seconds if first > 0 else 0.0
         if plan["stage"] != stages[first].name or not any(s.share for s in stages[first + 1 :]):
-            return self.clock() + self.left() + grace
-        return self.clock() + LATE * (plan["steps"] - done) * plan["step_seconds"] + grace
+            return self.clock() + max(least, self.left() + grace)
+        own = plan["steps"] * plan["step_seconds"]
+        behind = max(0.0, plan["left_seconds"] - own)
+        late = LATE * (plan["steps"] - done) * plan["step_seconds"] + grace
+        room = self.left() - self._ahead(first) - behind + (LATE - 1) * own + grace
+        return self.clock() + max(least, min(late, room))
+
+    def _ahead(self, first: int) -> float:
+        """Seconds that the stages behind ``first`` need before their first steps."""
+        return sum(g + self.probe_seconds for g in self.graph_seconds[first + 1 :])
 
 
 def shortened(stage: Stage, seconds: float, step_seconds: float, per_epoch: float) -> Stage:

@@ -28,12 +28,18 @@ from augmap.method.step import make_kernel, make_optimizer, set_trained, share_t
 from augmap.neighbors import nearest
 from augmap.thumbs import make_thumbs
 
-_STEPS = (4, 1000)
-"""Least and most steps of a measurement, the first of which does not count."""
+_READINGS = 4
+"""Of the clock in a measurement, at least; the first does not count."""
+_SLOW = 3
+"""A measurement that takes so many times as long as it may ends with the second of them."""
+_MOST = 1000
+"""Steps of a measurement."""
 _TOGETHER = {"cuda": 5}
 """Steps between two readings of the clock, by device: after each of them a GPU waits for the host."""
-_SAMPLE = 512
-"""Images that a projection is timed on, and thumbnails."""
+_SAMPLE, _FEW, _EDGE = 512, 32, 48
+"""Images that a projection is timed on, and thumbnails; fewer, and so many at least, above this edge, px."""
+_LONG = 1.0
+"""Seconds: what takes longer is timed once."""
 _NEIGHBORS = 30_000
 """Points among which neighbours are searched to time the search."""
 _PLACES = 30_000
@@ -69,7 +75,7 @@ def step_seconds(
     precision : str, optional
         ``float32`` or ``bfloat16`` in place of the configuration's.
     seconds : float
-        About how long the measurement may take; at least three steps are timed.
+        About how long the measurement may take; slow steps are timed for up to :data:`_SLOW` times as long.
     limit : float
         A step that takes longer ends the measurement and is what is returned.
     """
@@ -108,7 +114,8 @@ def step_seconds(
         spent += took
         times.append(took / (together if number else 1))
         over = times[-1] > limit
-        enough = len(times) >= _STEPS[0] and (spent > seconds or number >= _STEPS[1])
+        slow = len(times) > 1 and spent - times[0] > _SLOW * seconds
+        enough = slow or number >= _MOST or (len(times) >= _READINGS and spent > seconds)
         over, enough = fabric.broadcast((over, enough))
         if over:
             return fabric.broadcast(times[-1])
@@ -151,7 +158,7 @@ def _wait(device: torch.device) -> None:
 
 def projection_seconds(encoder: Encoder, pixels: np.ndarray, device: torch.device) -> float:
     """Return about how long it takes to project all images."""
-    sample = np.array(pixels[:_SAMPLE])
+    sample = _sample(pixels)
     project(encoder, sample[:64], device=device)
     return _timed(lambda: project(encoder, sample, device=device)) / len(sample) * len(pixels)
 
@@ -202,12 +209,17 @@ def finish_seconds(projection: float, pixels: np.ndarray, *, settle: bool) -> fl
 
     Statistics, projection, thumbnails, the closing line and writing; what can be measured on a sample is.
     """
-    n = len(pixels)
-    sample = np.array(pixels[:_SAMPLE])
+    n, sample = len(pixels), _sample(pixels)
     spread = np.random.default_rng(0).standard_normal((len(sample), 2))
     thumbs = _timed(lambda: make_thumbs(sample, spread)) / len(sample)
     passes = n + (min(n, 10_000) if settle else 0) + min(6 * n, _JUDGED)
     return projection / n * passes + (thumbs + _SAVED) * n
+
+
+def _sample(pixels: np.ndarray) -> np.ndarray:
+    """Return some of the images, about as many pixels whatever their size."""
+    few = _SAMPLE * (_EDGE / pixels.shape[1]) ** 2
+    return np.array(pixels[: round(min(_SAMPLE, max(_FEW, few)))])
 
 
 def _timed(work: Callable[[], object], times: int = 3) -> float:
@@ -217,4 +229,6 @@ def _timed(work: Callable[[], object], times: int = 3) -> float:
         began = time.perf_counter()
         work()
         found.append(time.perf_counter() - began)
+        if found[-1] > _LONG:
+            break
     return min(found)

@@ -189,7 +189,7 @@ def _train_stage(run: Run, config: Config, graph: Edges, fabric: Fabric, watch: 
         fabric.backward(loss)
         share_temperature(similarity)
         if stage.clip_norm is not None:
-            fabric.clip_gradients(wrapped, stepper, max_norm=stage.clip_norm)
+            fabric.clip_gradients(wrapped, stepper, max_norm=stage.clip_norm, error_if_nonfinite=False)
         stepper.step()
         stepper.zero_grad()
         if look.after(step, loss, rate):

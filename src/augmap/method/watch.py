@@ -209,6 +209,7 @@ class StageWatch:
         hurried = watch.fabric.world_size == 1 and (watch.stop.wanted or late or held)
         if not (epoch_ended or hurried or self.done - self._looked >= LOOK_EVERY):
             self._tell(rate)
+            self._stepped = watch.clock()  # what listeners take is not the step's
             return False
         self._look()
         stop, late, keep = self._agreed(watch.stop.wanted, late, watch.keep_due)
