@@ -242,11 +242,11 @@ def fit(
     result.thumbs = make_thumbs(
         opened.pixels, result.positions, progress=progress("thumbnails") if progress else None
     )
-    result.info["seconds"] = round(time.monotonic() - started, 2)
+    result.info["seconds"] = round(outcome.before + time.monotonic() - started, 2)
     if output is not None:
         _save(result, output)
     result.info["quality"] = _quality(result, opened.pixels, settings, pick_device(device), say)
-    result.info["seconds"] = round(time.monotonic() - started, 2)
+    result.info["seconds"] = round(outcome.before + time.monotonic() - started, 2)
     if output is not None:
         disk.update(output, {}, {"info": result.info})
     return result

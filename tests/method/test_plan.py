@@ -12,7 +12,7 @@ from runs import run as run_small
 
 from augmap.config import Stage
 from augmap.errors import InputError
-from augmap.method import graphs, probe, run, train
+from augmap.method import graphs, prepare, probe, train
 from augmap.method.plan import LATE, MARGIN, Planner
 
 STAGES = [
@@ -142,9 +142,9 @@ def simulate(monkeypatch, seconds_of_step, *, config=None, think=0.5, finish=6.0
 
     monkeypatch.setattr(train, "learning_rate", tick)
     monkeypatch.setattr(train, "step_seconds", lambda *a, **k: think)
-    monkeypatch.setattr(run, "projection_seconds", lambda *a, **k: 1.0)
-    monkeypatch.setattr(run, "finish_seconds", lambda *a, **k: reserve)
-    monkeypatch.setattr(run, "graph_seconds", lambda *a, **k: 0.0)
+    monkeypatch.setattr(prepare, "projection_seconds", lambda *a, **k: 1.0)
+    monkeypatch.setattr(prepare, "finish_seconds", lambda *a, **k: reserve)
+    monkeypatch.setattr(prepare, "graph_seconds", lambda *a, **k: 0.0)
     outcome = run_small(config or budgeted(), clock=clock, started=begin)
     return outcome, clock.now - begin + finish, steps["now"]
 
@@ -265,7 +265,7 @@ def test_a_real_budget(tmp_path):
 
 def test_a_graph_that_takes_longer_than_the_budget_is_refused_before_it_is_made(monkeypatch):
     stage = Stage(name="map", share=1.0, edges="pixels")
-    monkeypatch.setattr(run, "graph_seconds", lambda *a: 700.0)
+    monkeypatch.setattr(prepare, "graph_seconds", lambda *a: 700.0)
     monkeypatch.setattr(graphs, "nearest", None)
     says = "of 600 s is too short: the neighbour graph of stage 'map' alone takes about 700"
     with pytest.raises(InputError, match=says):

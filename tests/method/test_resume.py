@@ -14,6 +14,7 @@ from runs import checkpoint_files, run, same_bits, small_config, stripes, three_
 from augmap.config import Runtime, Stage
 from augmap.errors import InputError, Interrupted
 from augmap.method import checkpoint as checkpoints
+from augmap.method import probe
 from pictures import ROOT
 
 LAYOUT = Stage(
@@ -133,12 +134,56 @@ def test_checkpoints_as_often_as_asked(tmp_path, monkeypatch):
 
     monkeypatch.setattr(checkpoints, "save", note)
     outcome = run(CONFIGS["paper"], folder=tmp_path, every=1e-9)
-    assert steps == [(0, 3), (0, 6), (1, 3), (2, 3)]  # each epoch but the last of a stage
+    ends = [(0, 9), (1, 6), (2, 6)]  # of the stages
+    assert steps == sorted([(0, 3), (0, 6), (1, 3), (2, 3), *ends])
     assert same_bits(outcome, unbroken("paper"))  # writing them changes nothing
     steps.clear()
     run(CONFIGS["paper"], folder=tmp_path, every=1000.0)
+    assert steps == ends
     run(CONFIGS["paper"], folder=tmp_path, every=None)
-    assert steps == []
+    assert steps == ends
+
+
+class Stopping:
+    """Progress that is shown until it comes to some piece of work; there somebody asks for an end."""
+
+    def __init__(self, title):
+        self.title = title
+
+    def __call__(self, title):
+        if title == self.title:
+            return lambda done, total: os.kill(os.getpid(), signal.SIGINT)
+        return lambda done, total: None
+
+
+@pytest.mark.parametrize(
+    ("title", "where", "step"),
+    [("layout", r"before stage 2 \(map\)", 9), ("projecting", "when training was done", 12)],
+)
+def test_stopped_between_steps(title, where, step, tmp_path):
+    with pytest.raises(Interrupted, match=f"stopped {where}; a checkpoint was saved; go on with --resume"):
+        again("layout", folder=tmp_path, every=1000.0, progress=Stopping(title))
+    assert checkpoints.load(tmp_path).step == step
+    outcome, _ = resume("layout", tmp_path)
+    assert same_bits(outcome, unbroken("layout"))
+    assert outcome.before > 0
+
+
+@pytest.mark.parametrize("folder", [True, False])
+def test_stopped_before_the_first_step(folder, tmp_path, monkeypatch):
+    """A measurement that takes long is not waited for."""
+    config = small_config(Stage(name="s", steps=2), precision="auto")
+    made, real = [], probe.stage_loss
+
+    def loss(*parts):
+        made.append(os.kill(os.getpid(), signal.SIGINT))
+        return real(*parts)
+
+    monkeypatch.setattr(probe, "stage_loss", loss)
+    how = "there was nothing to save yet" if folder else "nothing was saved: give an output"
+    with pytest.raises(Interrupted, match=f"stopped before training; {how}"):
+        run(config, folder=tmp_path if folder else None)
+    assert len(made) == 1
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from runs import Small, run, same_bits, small_config, stripes, task, three_stage
 
 from augmap.config import Config, Stage
 from augmap.errors import InputError, TrainingError
+from augmap.method import prepare
 from augmap.method import run as running
 from augmap.method.run import Task
 from augmap.method.sets import AUGMENTATIONS
@@ -164,14 +165,14 @@ def test_a_short_batch_with_nothing_to_compare_is_refused_at_the_start():
 def test_precision_is_probed_and_written_down(monkeypatch):
     asked = []
 
-    def probe(encoder, stage, graph, config, fabric, *, seconds):
+    def probe(encoder, stage, graph, config, fabric, *, seconds, between):
         asked.append((stage.name, seconds))
         return "bfloat16"
 
-    monkeypatch.setattr(running, "faster_precision", probe)
+    monkeypatch.setattr(prepare, "faster_precision", probe)
     config = small_config(Stage(name="s", steps=2), precision="auto")
     outcome = run(config, PIXELS)
-    assert asked == [("s", running.PROBE_SECONDS / 2)]
+    assert asked == [("s", prepare.PROBE_SECONDS / 2)]
     assert outcome.config.precision == "bfloat16"
     assert same_bits(outcome, run(config.replace(precision="bfloat16"), PIXELS))
     assert len(asked) == 1
@@ -190,13 +191,13 @@ def test_a_step_that_does_not_fit_into_memory_is_said(monkeypatch):
 
 def test_before_ampere_nothing_is_tried_in_bfloat16(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
-    monkeypatch.setattr(running, "faster_precision", lambda *a, **k: pytest.fail("was measured"))
+    monkeypatch.setattr(prepare, "faster_precision", lambda *a, **k: pytest.fail("was measured"))
     config, encoder = small_config(Stage(name="s", steps=1)), object()
     fabric, graphs = (
         SimpleNamespace(device=torch.device("cuda")),
         SimpleNamespace(stand_in=lambda *a: object()),
     )
-    assert running._precision(encoder, config, graphs, fabric, None) == "float32"
+    assert prepare.find_precision(encoder, config, graphs, fabric, None) == "float32"
 
 
 def test_positions_and_features_are_those_of_the_saved_weights():

@@ -8,7 +8,8 @@ from runs import Small, cpu, small_config, stripes
 
 from augmap.config import Runtime, Stage
 from augmap.method.launch import launch
-from augmap.method.run import Task, _threads
+from augmap.method.prepare import make_threads
+from augmap.method.run import Task
 from augmap.method.sets import AUGMENTATIONS
 from augmap.method.threads import LOOK, SLOWER, WAITS, Threads, ladder
 
@@ -174,7 +175,11 @@ def task(runtime=None, precision="auto", **stage):
 
 def test_it_is_chosen_where_something_else_is_left_to_a_measurement_too():
     torch.set_num_threads(2)
-    counts = lambda *args, **kw: _threads(task(*args, **kw), None, cpu(), print).counts  # noqa: E731
+
+    def counts(*args, **settings):
+        asked = task(*args, **settings)
+        return make_threads(asked.config, asked.runtime.threads, None, cpu(), print).counts
+
     assert counts() == [1, 2]
     assert counts(precision="float32", share=1.0) == [1, 2]
     assert counts(precision="float32") == [2]  # all is said: the bits are to be met again

@@ -107,7 +107,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_before_a_checkpoint(bad):
 def test_checkpoints_when_they_are_due():
     look, _, clock, _, kept = stage_watch(steps=60, per_epoch=10.0, keep_every=9.0)
     walk(look, clock, range(60))
-    assert [done for done, _ in kept] == [20, 40]  # at 10 s and 20 s; not at the end of the stage
+    assert [done for done, _ in kept] == [20, 40, 60]  # at 10 s and 20 s, and at the end of the stage
     assert kept[0][1] == []
     assert stage_watch(keep_every=None)[1].keep_due is False
 

@@ -39,7 +39,7 @@ def fit_batches(config: Config, n: int, processes: int, say: Callable[[str], Non
         if asked > n:
             say(f"stage {stage.name}: fewer images than a batch of {asked:,}: the batch is {batch:,}")
         short = n % batch
-        alone = 2 if stage.decoupled or stage.edges == "layout" else 1  # rows that BatchNorm, or the sum, need
+        alone = 2 if stage.decoupled or stage.edges == "layout" else 1  # a sum, and BatchNorm, need others
         if config.keep_short_batch and 0 < short < processes * alone:
             raise InputError(
                 f"stage {stage.name!r}: {n} images leave a last batch of {short}, too few "

@@ -22,7 +22,7 @@ PROBE_SECONDS, PROBE_SHARE = 10.0, 0.01
 MARGIN = 0.02
 """Share of the budget that is kept free for what nobody foresees."""
 LEAST_STEPS, LEAST_SHARE = 100, 0.02
-"""A stage behind the first gets so many steps also when the time is up, as far as this share of it pays for."""
+"""A stage behind the first gets so many steps also when the time is up, as far as this share pays for."""
 HURRY = 0.25
 """After a wish for an early end, the stages that are left take this share of the time trained so far."""
 

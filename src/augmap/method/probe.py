@@ -65,6 +65,7 @@ def step_seconds(
     seconds: float,
     limit: float = math.inf,
     clock: Callable[[], float] = time.perf_counter,
+    between: Callable[[], None] = lambda: None,
 ) -> float:
     """Return the median seconds of a training step, views included; the encoder is not touched.
 
@@ -78,6 +79,8 @@ def step_seconds(
         About how long the measurement may take; slow steps are timed for up to :data:`_SLOW` times as long.
     limit : float
         A step that takes longer ends the measurement and is what is returned.
+    between : callable
+        Called after each step; it may raise.
     """
     trial = copy.deepcopy(encoder)
     kernel = make_kernel(stage).to(fabric.device)
@@ -107,6 +110,7 @@ def step_seconds(
         share_temperature(kernel)
         stepper.step()
         stepper.zero_grad()
+        between()
         if number % together:  # the first step is timed alone
             continue
         _wait(fabric.device)
@@ -126,14 +130,23 @@ def step_seconds(
 
 
 def faster_precision(
-    encoder: Encoder, stage: Stage, graph: Edges, config: Config, fabric: Fabric, *, seconds: float
+    encoder: Encoder,
+    stage: Stage,
+    graph: Edges,
+    config: Config,
+    fabric: Fabric,
+    *,
+    seconds: float,
+    between: Callable[[], None] = lambda: None,
 ) -> str:
     """Return ``bfloat16`` where a step is at least 5 % faster with it than with ``float32``.
 
     Each of the two is timed for ``seconds``. What does not fit into the memory of a GPU is not fast.
     """
     wide, low = (
-        _seconds_or_never(encoder, stage, graph, config, fabric=fabric, precision=p, seconds=seconds)
+        _seconds_or_never(
+            encoder, stage, graph, config, fabric=fabric, precision=p, seconds=seconds, between=between
+        )
         for p in ("float32", "bfloat16")
     )
     return "bfloat16" if low < 0.95 * wide else "float32"

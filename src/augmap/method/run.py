@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +23,9 @@ from augmap.method.checkpoint import Checkpoint, compare, machine
 from augmap.method.encoder import Encoder
 from augmap.method.fitted import fit_batches, fit_classes, total_steps
 from augmap.method.graphs import Graphs
-from augmap.method.plan import PROBE_SECONDS, PROBE_SHARE, Planner
-from augmap.method.probe import (
-    faster_precision,
-    finish_seconds,
-    graph_seconds,
-    projection_seconds,
-    step_seconds,
-)
+from augmap.method.prepare import find_precision, make_planner, make_threads
 from augmap.method.project import project, settle_statistics
 from augmap.method.source import Source
-from augmap.method.threads import TRIAL_SECONDS, Threads, ladder
 from augmap.method.train import Run, train
 from augmap.method.watch import Listener, Stop, Stopped, Watch
 from augmap.method.weights import build_encoder, from_weights, to_weights
@@ -87,6 +77,8 @@ class Outcome:
     features: np.ndarray
     log: list[dict[str, Any]]
     history: dict[str, Any]
+    before: float = 0.0
+    """Seconds that went into it before this process began, where it was interrupted."""
 
 
 def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
@@ -102,13 +94,31 @@ def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
         The checkpoint is of another run, the time too short, or the batch does not fit.
     """
     say = task.say if fabric.is_global_zero else silent
-    bar = task.progress if task.progress and fabric.is_global_zero else lambda title: None
+    run: Run | None = None
+    saved = False
+
+    def check() -> None:
+        """End on a wish to stop between steps as well, where no other process has to agree."""
+        if stop.wanted and fabric.world_size == 1:
+            raise Interrupted(_where(run, task.folder, saved=saved))
+
+    def bar(title: str) -> Callable[[int, int], None]:
+        count = task.progress(title) if task.progress and fabric.is_global_zero else None
+
+        def counted(done: int, total: int) -> None:
+            if count:
+                count(done, total)
+            check()
+
+        return counted
+
     pixels, n = task.pixels, len(task.pixels)
     found = None
     if task.resume and task.folder:
         found = fabric.broadcast(checkpoint.load(task.folder) if fabric.is_global_zero else None)
-    threads = _threads(task, found, fabric, say)
+    threads = make_threads(task.config, task.runtime.threads, found, fabric, say)
     if found is not None:
+        saved = True
         assert task.folder is not None
         here = machine(fabric.world_size, fabric.device)
         compare(found, task.config, task.identity, here, where=task.folder, say=say)
@@ -124,8 +134,13 @@ def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
     images = Source(pixels, fabric.device)
     graphs = Graphs(pixels, images, task.augmentation, config, fabric, say, bar, task.classes)
     if config.precision == "auto":
-        config = config.replace(precision=_precision(encoder, config, graphs, fabric, threads))
-    planner = _planner(task, config, found, encoder, fabric, say)
+        config = config.replace(precision=find_precision(encoder, config, graphs, fabric, threads, check))
+    check()
+    planner = None
+    if any(stage.share for stage in task.config.stages):
+        clock = {"started": task.started, "clock": task.clock}
+        planner = make_planner(config, pixels, encoder, found, **clock, fabric=fabric, say=say)
+    check()
     log: list[dict[str, Any]] = list(found.info["log"]) if found else []
     resumed_steps = [*found.info["resumed_steps"], found.step] if found else []
     watch = Watch(
@@ -136,11 +151,13 @@ def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
         log=log,
         before=found.info["train_seconds"] if found else 0.0,
         control=task.audience.control if task.audience else None,
+        check=check,
         threads=threads,
         clock=task.clock,
     )
 
     def keep(run: Run, tensors: dict[str, Tensor]) -> None:
+        nonlocal saved
         _check_finite(tensors, run)
         if task.folder is None or not fabric.is_global_zero:
             return
@@ -162,6 +179,7 @@ def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
             "machine": machine(fabric.world_size, fabric.device),
         }
         checkpoint.save(task.folder, Checkpoint(tensors, info))
+        saved = True
 
     run = Run(encoder=encoder, stages=list(config.stages), keep=keep)
     if found is not None:
@@ -170,7 +188,7 @@ def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
     try:
         stages = train(run, config, graphs, fabric, watch, planner)
     except Stopped:
-        raise Interrupted(_where(run, task.folder)) from None
+        raise Interrupted(_where(run, task.folder, saved=saved)) from None
     except torch.OutOfMemoryError as error:
         raise InputError(
             f"a step of {config.batch_size} images does not fit into the memory of {fabric.device}; "
@@ -200,6 +218,7 @@ def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
             "thread_changes": threads.changes,
             **machine(fabric.world_size, fabric.device),
         },
+        before=found.info["seconds_since_start"] if found else 0.0,
     )
 
 
@@ -230,61 +249,6 @@ def _encoder_of(found: Checkpoint, backbone: nn.Module | None) -> Encoder:
     )
 
 
-def _threads(task: Task, found: Checkpoint | None, fabric: Fabric, say: Callable[[str], None]) -> Threads:
-    """Return the numbers of threads to choose from: one where all else is fixed, and so the bits."""
-    config, most = task.config, torch.get_num_threads()
-    fixed = config.precision != "auto" and not any(stage.share for stage in config.stages)
-    if fixed or task.runtime.threads or fabric.device.type != "cpu" or fabric.world_size > 1:
-        return Threads([most])
-    return Threads(ladder(most), changes=found.info.get("thread_changes", ()) if found else (), say=say)
-
-
-def _precision(encoder: Encoder, config: Config, graphs: Graphs, fabric: Fabric, threads: Threads) -> str:
-    """Return what ``auto`` means here: what a probe of the first stage shows to be faster."""
-    first = config.stages[0]
-    graph = graphs.stand_in(first, encoder)
-    if graph is None or fabric.device.type not in ("cpu", "cuda"):
-        return "float32"
-    if fabric.device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
-        return "float32"  # before Ampere it is emulated, and cuDNN has no convolutions for it
-    seconds = PROBE_SECONDS if config.budget is None else min(PROBE_SECONDS, PROBE_SHARE * config.budget)
-    if threads.free:  # or a machine that is busy would take minutes for the rest
-        measure = partial(step_seconds, encoder, first, graph, config, fabric=fabric)
-        threads.settle(measure, min(seconds, TRIAL_SECONDS), first.name, 0)
-    return faster_precision(encoder, first, graph, config, fabric, seconds=seconds / 2)
-
-
-def _planner(
-    task: Task,
-    config: Config,
-    found: Checkpoint | None,
-    encoder: Encoder,
-    fabric: Fabric,
-    say: Callable[[str], None],
-) -> Planner | None:
-    """Return the planner of a budget; None where the stages say how long they are."""
-    if not any(stage.share for stage in task.config.stages):
-        return None
-    if config.budget is None:
-        raise InputError("stages with a share of the time need a budget; give one, or their epochs")
-    spent = found.info["seconds_since_start"] if found else 0.0
-    planner = Planner(config.budget, task.started - spent, task.clock, say=say)
-    planner.plans += found.info["plans"] if found else []
-    projection = projection_seconds(encoder, task.pixels, fabric.device)
-    planner.reserve = finish_seconds(projection, task.pixels, settle=config.recompute_statistics)
-    image = math.prod(task.pixels.shape[1:])
-    for stage in config.stages:
-        columns = image if stage.edges == "pixels" else encoder.backbone.features
-        planner.graph_seconds.append(graph_seconds(projection, stage, len(task.pixels), columns))
-    if found is None and 0 < max(planner.left(), 0) < planner.graph_seconds[0]:
-        raise InputError(
-            f"a budget of {config.budget:.0f} s is too short: the neighbour graph of stage "
-            f"{config.stages[0].name!r} alone takes about {planner.graph_seconds[0]:.0f} s; "
-            "give more time, smaller images or fewer of them"
-        )
-    return planner
-
-
 def _check_finite(tensors: Mapping[str, Tensor], run: Run) -> None:
     """A finite loss can still leave weights that are not: they must not replace a good checkpoint."""
     for name, tensor in tensors.items():
@@ -295,9 +259,19 @@ def _check_finite(tensors: Mapping[str, Tensor], run: Run) -> None:
             )
 
 
-def _where(run: Run, folder: Path | None) -> str:
-    how = "a checkpoint was saved; go on with --resume" if folder else "nothing was saved: give an output"
-    return f"stopped at step {run.step:,} of stage {run.number + 1} ({run.stages[run.number].name}); {how}"
+def _where(run: Run | None, folder: Path | None, *, saved: bool) -> str:
+    if run is None:
+        at = "before training"
+    elif run.number == len(run.stages):
+        at = "when training was done"
+    else:
+        at = f"at step {run.step:,} of" if run.step else "before"
+        at += f" stage {run.number + 1} ({run.stages[run.number].name})"
+    if folder is None:
+        how = "nothing was saved: give an output"
+    else:
+        how = "a checkpoint was saved; go on with --resume" if saved else "there was nothing to save yet"
+    return f"stopped {at}; {how}"
 
 
 def _median_pace(log: list[dict[str, Any]], stage: str) -> float | None:

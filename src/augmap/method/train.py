@@ -116,7 +116,7 @@ def train(
         hurried = run.hurry if resumed is None else None
         step = math.nan
         if stage.share is not None or hurried is not None or watch.threads.free:
-            measure = partial(step_seconds, encoder, stage, graph, config, fabric=fabric)
+            measure = partial(step_seconds, encoder, stage, graph, config, fabric=fabric, between=watch.check)
             step = watch.threads.settle(measure, _probe_seconds(planner, hurried), stage.name, run.step)
         deadline = None
         if planner is not None:
@@ -146,7 +146,7 @@ def train(
         if done < span.steps:
             run.stages[number] = dataclasses.replace(stage, stop=done)
         hurry_up(run, watch, len(run.stages) - number - 1)
-        run.step, run.losses, run.resumed, resumed = 0, (), None, None
+        run.number, run.step, run.losses, run.resumed, resumed = number + 1, 0, (), None, None
     return tuple(run.stages)
 
 

@@ -109,7 +109,8 @@ class Watch:
     listeners : sequence of callables
         Called with a :class:`Report` after every step, on the first process.
     keep_every : float, optional
-        Seconds between checkpoints.
+        Seconds between checkpoints; there is one at the end of each stage too, before a graph is made or the
+        map. None: none at all.
     """
 
     fabric: Fabric
@@ -121,6 +122,8 @@ class Watch:
     """Seconds of training before this process began."""
     control: Control | None = None
     """Wishes to hold, or to end a stage early; of a run in one process."""
+    check: Callable[[], None] = lambda: None
+    """Raises on a wish to stop; for what takes long between the steps."""
     threads: Threads = field(default_factory=lambda: Threads([torch.get_num_threads()]))
     clock: Callable[[], float] = time.monotonic
     _began: float = field(init=False)
@@ -216,7 +219,7 @@ class StageWatch:
         if epoch_ended or late:
             self._log_epoch(rate)
         self._tell(rate)
-        if stop or (keep and not last):
+        if stop or keep or (last and watch.keep_every is not None):
             self._keep(self.done, self._epoch)
             watch.kept()
         if stop:
