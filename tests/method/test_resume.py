@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from runs import checkpoint_files, run, same_bits, small_config, stripes, three_stages, with_neighbors
+import torch
+from runs import Small, checkpoint_files, run, same_bits, small_config, stripes, three_stages, with_neighbors
 
 from augmap.config import Runtime, Stage
 from augmap.errors import InputError, Interrupted
@@ -142,6 +143,24 @@ def test_checkpoints_as_often_as_asked(tmp_path, monkeypatch):
     assert steps == ends
     run(CONFIGS["paper"], folder=tmp_path, every=None)
     assert steps == ends
+
+
+def test_layers_that_draw_draw_the_same(tmp_path):
+    def dropping():
+        backbone = Small()
+        backbone.layers.append(torch.nn.Dropout(0.3))
+        return backbone
+
+    config = small_config(Stage(name="s", steps=6), Stage(name="t", steps=6))
+    before = torch.random.get_rng_state()
+    whole = run(config, backbone=dropping())
+    assert torch.equal(torch.random.get_rng_state(), before)
+    torch.rand(7)
+    with pytest.raises(Interrupted):
+        run(config, backbone=dropping(), folder=tmp_path, listeners=[stopped_at(2, 1)])
+    torch.rand(7)
+    assert same_bits(run(config, backbone=dropping(), folder=tmp_path, resume=True), whole)
+    assert not same_bits(run(config), whole)
 
 
 class Stopping:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
@@ -18,5 +20,20 @@ def generator(seed: int, *key: int | str) -> torch.Generator:
     >>> torch.equal(a, torch.rand(2, generator=generator(0, "views", 3)))
     True
     """
+    return torch.Generator().manual_seed(_number(seed, *key))
+
+
+@contextmanager
+def chance(device: torch.device, seed: int, *key: int | str) -> Iterator[None]:
+    """Make PyTorch's own generators depend on ``seed`` and ``key`` alone for a while: dropout draws from them.
+
+    They are put back as they were.
+    """
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(_number(seed, *key))
+        yield
+
+
+def _number(seed: int, *key: int | str) -> int:
     digest = hashlib.blake2b(repr((seed, *key)).encode(), digest_size=8).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest, "little") >> 1)
+    return int.from_bytes(digest, "little") >> 1

@@ -12,6 +12,7 @@ https://arxiv.org/abs/2210.09879
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,7 +28,7 @@ from augmap.method import checkpoint
 from augmap.method.batchnorm import synchronise, unsynchronise
 from augmap.method.checkpoint import Checkpoint, under
 from augmap.method.edges import Edges, Part
-from augmap.method.encoder import Encoder
+from augmap.method.encoder import CUSTOM, Encoder
 from augmap.method.order import Order
 from augmap.method.plan import HURRY, PROBE_SHARE, Planner, lay_out, shortened
 from augmap.method.probe import step_seconds
@@ -39,7 +40,7 @@ from augmap.method.schedule import (
     stage_steps,
     steps_per_epoch,
 )
-from augmap.method.seeds import generator
+from augmap.method.seeds import chance, generator
 from augmap.method.step import (
     make_kernel,
     make_optimizer,
@@ -183,7 +184,11 @@ def _train_stage(run: Run, config: Config, graph: Edges, fabric: Fabric, watch: 
         set_rate(optimizer, rate)
         if stage.end_temperature is not None:
             similarity.log_temperature = log_temperature(stage, step, total)
-        with torch.autocast(fabric.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+        drawn: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+        if config.backbone == CUSTOM:  # it may have layers that draw, such as dropout
+            drawn = chance(fabric.device, config.seed, "network", span.number, step, fabric.global_rank)
+        low = config.precision == "bfloat16"
+        with torch.autocast(fabric.device.type, torch.bfloat16, enabled=low), drawn:
             z = wrapped(inputs)[:, : columns(stage, step, total)]  # (2b, d)
         loss = stage_loss(z, places, similarity, stage)
         fabric.backward(loss)
