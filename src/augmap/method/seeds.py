@@ -25,7 +25,7 @@ def generator(seed: int, *key: int | str) -> torch.Generator:
 
 @contextmanager
 def chance(device: torch.device, seed: int, *key: int | str) -> Iterator[None]:
-    """Make PyTorch's own generators depend on ``seed`` and ``key`` alone for a while: dropout draws from them.
+    """Make PyTorch's own generators, from which dropout draws, depend on ``seed`` and ``key`` alone.
 
     They are put back as they were.
     """
