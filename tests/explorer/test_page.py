@@ -32,6 +32,7 @@ SCENARIOS = [
     "refused_images_are_named",
     "without_an_encoder_says_so",
     "review_by_keyboard",
+    "held_keys_decide_once",
     "decided_while_saving",
     "original_moved",
     "server_gone",

@@ -182,6 +182,9 @@ export function reviewPanel(app: App, go: (row: number) => void, notes: Notices,
   };
 
   if (app.meta.capabilities.review) void load();
+  strip.addEventListener("keydown", (e) => {
+    if (e.repeat && e.key === "Enter") e.preventDefault(); // held down it presses a button again and again
+  });
   addEventListener("beforeunload", (e) => {
     if (unsaved.size) e.preventDefault();
   });

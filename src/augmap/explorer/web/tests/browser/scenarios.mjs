@@ -509,6 +509,25 @@ export const scenarios = {
     },
   },
 
+  held_keys_decide_once: {
+    async run({ page, open }) {
+      await page.route("**/review", (route) => route.fulfill({ json: { saved: 1, decided: 1, total: 11 } }));
+      await open();
+      await page.locator(".review .queue", { hasText: "Outliers" }).click();
+      const at = () => page.locator(".review-item.current").getAttribute("title");
+      const hold = async (key) => {
+        for (let k = 0; k < 5; k++) await page.keyboard.down(key);
+        await page.keyboard.up(key);
+        return at();
+      };
+      assert.equal(await at(), "photos/0100.png");
+      assert.equal(await hold("d"), "photos/0101.png");
+      await page.getByRole("button", { name: "Keep" }).focus();
+      assert.equal(await hold("Enter"), "photos/0102.png");
+      assert.equal(await hold("["), "photos/0011.png"); // steps go on: five back, into the queue before
+    },
+  },
+
   decided_while_saving: {
     async run({ page, open, given }) {
       let release;
