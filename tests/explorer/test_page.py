@@ -33,6 +33,7 @@ SCENARIOS = [
     "without_an_encoder_says_so",
     "review_by_keyboard",
     "held_keys_decide_once",
+    "the_review_is_written_anew",
     "decided_while_saving",
     "original_moved",
     "server_gone",

@@ -47,6 +47,8 @@ const closeUp = async (page, row) => {
   await page.evaluate((r) => augmapPage.stage.flyToRow(r), row);
   await page.waitForFunction(() => augmapPage.pictures.on);
 };
+/** Whether the page would ask before it is left. */
+const asks = (page) => page.evaluate(() => !dispatchEvent(new Event("beforeunload", { cancelable: true })));
 /** Until a thumbnail, of those that match, has its picture. */
 const pictured = (page, selector) => page.waitForFunction((s) => [...document.querySelectorAll(s)].some((c) => c.getContext("2d").getImageData(c.width >> 1, c.height >> 1, 1, 1).data[3] > 0), selector);
 
@@ -525,6 +527,42 @@ export const scenarios = {
       await page.getByRole("button", { name: "Keep" }).focus();
       assert.equal(await hold("Enter"), "photos/0102.png");
       assert.equal(await hold("["), "photos/0011.png"); // steps go on: five back, into the queue before
+    },
+  },
+
+  the_review_is_written_anew: {
+    expected: ["409"],
+    async run({ page, open, given, shot }) {
+      const text = await readFile(given.review, "utf8");
+      const [header, ...lines] = text.replaceAll(/(drop|keep|relabel:\w+)(?=\r?$)/gm, "").trimEnd().split(/\r?\n/);
+      const write = (some) => writeFile(given.review, [header, ...some].join("\n") + "\n");
+      const decisions = async () => Object.fromEntries((await readFile(given.review, "utf8")).trimEnd().split(/\r?\n/).slice(1).map((l) => [l.split(",")[4], l.split(",").pop()]).filter(([, d]) => d));
+      const at = async () => [await page.locator(".review-item.current").getAttribute("title"), await page.evaluate(() => augmapPage.app.table.name(augmapPage.app.state.current))];
+      const again = () => page.getByRole("button", { name: "Load again" }).click();
+      const saved = () => page.waitForFunction(() => !/saving/.test(document.querySelector(".review-strip").textContent));
+      await write(lines);
+      await open();
+      await page.waitForSelector(".review .queue");
+      await page.keyboard.press("]");
+      for (let k = 0; k < 3; k++) await page.keyboard.press("]");
+      await write(lines.slice(2)); // the first pair is gone, the rest moves up
+      await page.keyboard.press("k"); // the second of the second pair
+      await again();
+      await saved();
+      assert.deepEqual(await decisions(), { "photos/0011.png": "keep" }, "what was decided is not lost");
+      assert.deepEqual(await at(), ["photos/0020.png", "photos/0020.png"]);
+      await shot("again");
+      await page.keyboard.press("d");
+      await saved();
+      assert.deepEqual(await decisions(), { "photos/0011.png": "keep", "photos/0020.png": "drop" }, "what is shown is what is dropped");
+      await write(lines.slice(6)); // no pairs any more
+      await page.keyboard.press("d");
+      await again();
+      await page.waitForFunction(() => document.querySelector(".toast").textContent === "No longer in the review: photos/0021.png.");
+      assert.ok(await page.locator(".review-strip").isHidden());
+      assert.ok(!(await asks(page)));
+      assert.deepEqual(await decisions(), {});
+      await writeFile(given.review, text);
     },
   },
 
