@@ -45,8 +45,10 @@ SCENARIOS = [
     "a_panel_opens_while_it_fits",
     "replay_follows_legend_and_keys",
     "training_is_watched",
+    "tags_stay_when_training_ends",
     "two_maps_are_linked",
     "one_file_without_a_network",
+    "a_file_asks_before_decisions_are_lost",
 ]
 
 

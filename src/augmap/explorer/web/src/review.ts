@@ -143,7 +143,8 @@ export function reviewPanel(app: App, go: (row: number) => void, notes: Notices,
   /** How many are decided; that alone changes while somebody types a label. */
   const tell = () => {
     const some = of(queue);
-    told.textContent = `${number(decided(some))} of ${number(some.length)} decided${unsaved.size ? " · saving …" : ""}`;
+    const todo = app.source.offline ? `${number(unsaved.size)} not yet saved as CSV` : "saving …";
+    told.textContent = `${number(decided(some))} of ${number(some.length)} decided${unsaved.size ? ` · ${todo}` : ""}`;
   };
 
   const step = (by: number) => {
@@ -168,7 +169,6 @@ export function reviewPanel(app: App, go: (row: number) => void, notes: Notices,
   const send = async () => {
     if (saving || !unsaved.size) return;
     if (app.source.offline) {
-      unsaved.clear();
       notes.banner("review", "This file cannot save decisions: take them along as CSV, augmap apply understands it.", { label: "Save CSV", run: download });
       return;
     }
@@ -196,6 +196,10 @@ export function reviewPanel(app: App, go: (row: number) => void, notes: Notices,
     const lines = places.map(({ queue: q, group, item, items }) =>
       [q, group, String(items.indexOf(item) + 1), item.row === null ? "" : String(item.row), item.name, item.split, item.label, String(item.score), item.tag ?? "", item.reason, item.decision]);
     save("review.csv", toCsv(header, lines), "text/csv");
+    if (!app.source.offline) return;
+    unsaved.clear(); // as saved as a file's decisions get
+    notes.banner("review", "");
+    tell();
   };
 
   if (app.meta.capabilities.review) void load();

@@ -331,6 +331,7 @@ export const scenarios = {
       await page.getByLabel("Tag the selection").fill("to check");
       await page.keyboard.press("Enter");
       assert.deepEqual((await state(page)).tags, [["to check", count]]);
+      assert.ok(await asks(page), "tags end with the page");
       const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "CSV" }).click()]);
       const path = join(given.out, "selection.csv");
       await download.saveAs(path);
@@ -341,6 +342,7 @@ export const scenarios = {
       const outlier = lines.slice(1).map((l) => Number(l.split(",")[header.indexOf("outlier")]));
       assert.ok(outlier.every((v, k) => k === 0 || v <= outlier[k - 1]), "sorted as the grid is");
       assert.ok(lines.slice(1).every((l) => l.endsWith(",to check")));
+      assert.ok(!(await asks(page)), "they are in a file now");
       // map units, not those of the screen
       const [row, , x] = lines[1].split(",").map(Number);
       const want = await page.evaluate((r) => { const { app } = augmapPage; const { centre, factor } = app.meta.scale; return app.table.x[r] / factor + centre[0]; }, row);
@@ -800,6 +802,37 @@ export const scenarios = {
     },
   },
 
+  tags_stay_when_training_ends: {
+    async run({ page, open, shot }) {
+      let end;
+      let over = false;
+      const ended = new Promise((go) => (end = go));
+      await page.route("**/meta.json", async (route) => {
+        const meta = await (await route.fetch()).json();
+        if (!over) meta.live = { stages: ["map"], state: "running", every: 1, images: meta.n };
+        await route.fulfill({ json: meta });
+      });
+      await page.route("**/events", async (route) => {
+        await ended;
+        await route.fulfill({ contentType: "text/event-stream", body: `event: end\ndata: ${JSON.stringify({ state: "done", reason: null, map: true })}\n\n` });
+      });
+      await open();
+      await page.locator(".class-name").first().click();
+      await page.getByLabel("Tag the selection").fill("odd");
+      await page.keyboard.press("Enter");
+      over = true;
+      end();
+      const banner = page.locator(".banner", { hasText: "The map is ready. Tags end with this page" });
+      await banner.waitFor();
+      await shot("asked");
+      assert.equal((await state(page)).tags.length, 1);
+      await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "CSV" }).click()]);
+      assert.ok(!(await asks(page)));
+      await banner.getByRole("button").click();
+      await page.waitForFunction(() => document.documentElement.dataset.state === "ready" && augmapPage.app.meta.live === null);
+    },
+  },
+
   two_maps_are_linked: {
     async run({ page, open, given, shot }) {
       await open(given.pair);
@@ -867,18 +900,50 @@ export const scenarios = {
       assert.equal(await frame.getByRole("button", { name: "Copy a link" }).count(), 0);
     },
   },
+
+  a_file_asks_before_decisions_are_lost: {
+    async run({ page, open, given, context, shot }) {
+      await open();
+      const file = join(given.out, "review-file.html");
+      const review = await page.evaluate(async () => (await fetch("review.json")).json());
+      for (const { items } of review.queues.flatMap((q) => q.groups)) for (const item of items) item.decision = "";
+      await writeFile(file, await singleFile(page, given.static, review));
+      await context.setOffline(true);
+      await page.goto(pathToFileURL(file).href);
+      await page.waitForFunction(() => document.documentElement.dataset.state === "ready");
+      const said = () => page.locator(".review-head .count").textContent();
+      await page.keyboard.press("]");
+      assert.ok(!(await asks(page)));
+      await page.keyboard.press("k");
+      await page.keyboard.press("d");
+      await page.locator(".banner", { hasText: "cannot save decisions" }).waitFor();
+      assert.equal(await said(), "2 of 6 decided · 2 not yet saved as CSV");
+      assert.ok(await asks(page));
+      await shot("unsaved");
+      const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Save CSV" }).click()]);
+      const path = join(given.out, "review-from-file.csv");
+      await download.saveAs(path);
+      assert.deepEqual((await readFile(path, "utf8")).split("\r\n").slice(1, 4).map((l) => l.split(",").pop()), ["keep", "drop", ""]);
+      assert.equal(await said(), "2 of 6 decided");
+      assert.equal(await page.locator(".banner").count(), 0);
+      assert.ok(!(await asks(page)));
+      await page.keyboard.press("k");
+      assert.ok(await asks(page), "what is decided afterwards is unsaved again");
+    },
+  },
 };
 
 const PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
 /** The page and its blobs as one file, in the format of docs/explorer-page.md. */
-async function singleFile(page, folder) {
+async function singleFile(page, folder, review = null) {
   const text = (name) => readFile(join(folder, name), "utf8");
   const meta = await page.evaluate(async () => (await fetch("meta.json")).json());
-  Object.assign(meta.capabilities, { originals: false, embed: false, review: false });
+  Object.assign(meta.capabilities, { originals: false, embed: false, review: review !== null });
   const paths = [...meta.columns.filter((c) => c.ready !== false).map((c) => `col/${c.id}.bin`), ...(meta.density ? [`col/${meta.density.id}.bin`] : []), ...Array.from({ length: meta.thumbs.pages }, (_, k) => `thumbs/${k}.webp`)];
   const element = (id, bytes) => `<script type="application/octet-stream+gzip+base64" id="${id}">${gzipSync(bytes).toString("base64")}</script>`;
   const parts = [element("meta.json", Buffer.from(JSON.stringify(meta)))];
+  if (review) parts.push(element("review.json", Buffer.from(JSON.stringify(review))));
   for (const path of new Set(paths)) {
     const bytes = await page.evaluate(async (p) => [...new Uint8Array(await (await fetch(p)).arrayBuffer())], path);
     parts.push(element(path, Buffer.from(bytes)));

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./load.mjs";
 
+const { App } = await load("app");
 const { Mask, packMask, unpackMask } = await load("mask");
 const { Cells, inPolygon } = await load("cells");
 const { declutter } = await load("declutter");
@@ -219,6 +220,20 @@ test("up to 20 classes have the palette in natural order; of more the largest 20
   const chosen = colouredCodes(many, counts, [2]);
   assert.equal(chosen.length, 20);
   assert.ok(chosen.includes(2) && chosen.includes(30) && !chosen.includes(11));
+});
+
+test("tags are unsaved until an export holds each image that has one", () => {
+  const app = new App({}, {}, { n: 10 }, {}, "dark");
+  app.select(Mask.of(10, [1, 2, 3]));
+  app.tag("odd");
+  app.saved([0, 1, 2]);
+  assert.deepEqual([...app.unsaved.rows()], [3]);
+  app.select(Mask.of(10, [2, 4]));
+  app.tag("odd");
+  assert.deepEqual([...app.unsaved.rows()], [2, 3, 4]);
+  assert.deepEqual([...app.tags.get("odd").rows()], [1, 2, 3, 4]);
+  app.saved([2, 3, 4]);
+  assert.equal(app.unsaved.count, 0);
 });
 
 test("viridis matches matplotlib's table", () => {
