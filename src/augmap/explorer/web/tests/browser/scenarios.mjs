@@ -868,8 +868,15 @@ export const scenarios = {
       });
       const half = await page.evaluate(() => { const { table, linked } = augmapPage.stage; return Array.from({ length: 20 }, (_, i) => Math.fround((table.x[i] + linked[0].table.x[i]) / 2)); });
       await page.waitForFunction((want) => want.every((x, i) => Math.abs(augmapPage.stage.points.x[i] - x) < 1e-6), half, { timeout: 10_000 });
+      await page.getByLabel("Map of").focus();
+      await page.keyboard.press("+");
       await page.getByRole("button", { name: "Side by side" }).click();
       await page.waitForFunction(() => !augmapPage.stage.guest);
+      await still(page);
+      await shot("again");
+      const [one, two] = await page.evaluate(() => [augmapPage.stage, augmapPage.stage.linked[0]].map(({ view, size, canvas }) => ({ view, size, canvas: [canvas.clientWidth, canvas.clientHeight] })));
+      assert.deepEqual(two, one, "the second map comes back in its size, at the same place");
+      assert.ok(two.size.width > 400, JSON.stringify(two));
     },
   },
 
