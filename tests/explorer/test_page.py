@@ -21,6 +21,7 @@ SCENARIOS = [
     "hover_ring_then_card",
     "click_shows_image_and_neighbours",
     "regions_are_named_and_selected",
+    "long_names_are_cut",
     "lasso_box_add_subtract",
     "legend_hides_isolates_and_counts",
     "colour_by_a_score",

@@ -11,6 +11,8 @@ export interface Layer {
   paint(context: CanvasRenderingContext2D, stage: Stage): void;
   /** Take a click at this place of the screen, before the points see it. */
   click?(px: number, py: number, event: PointerEvent): boolean;
+  /** What there is to say about this place, in full. */
+  title?(px: number, py: number): string;
 }
 
 export interface Hand {
@@ -321,6 +323,7 @@ export class Stage {
       const at = place(e);
       const before = fingers.get(e.pointerId);
       if (!before) {
+        this.element.title = this.layers.map((l) => l.title?.(...at)).find(Boolean) ?? "";
         this.hand?.hover(...at);
         return;
       }

@@ -198,6 +198,45 @@ export const scenarios = {
     },
   },
 
+  long_names_are_cut: {
+    async run({ page, open, shot }) {
+      const name = (region) => `region ${region.code} of a name that would lie over half of the map`;
+      await page.addInitScript(() => {
+        globalThis.written = new Set();
+        const write = CanvasRenderingContext2D.prototype.fillText;
+        CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
+          written.add(text);
+          return write.call(this, text, ...rest);
+        };
+      });
+      await page.route("**/meta.json", async (route) => {
+        const meta = await (await route.fetch()).json();
+        for (const region of meta.regions?.levels.flatMap((l) => l.regions) ?? []) region.name = name(region);
+        await route.fulfill({ json: meta });
+      });
+      await open(undefined, "#regions=1");
+      await page.waitForFunction(() => augmapPage.app.meta.regions !== null);
+      await still(page);
+      await painted(page);
+      await shot("names");
+      const written = await page.evaluate(() => [...globalThis.written]);
+      assert.ok(written.length > 0 && written.every((text) => /^region \d+ of a name that w.*…$/.test(text) && text.length === 28), written.join());
+      const [region, at] = await page.evaluate(() => {
+        const { app, stage } = augmapPage;
+        const levels = app.meta.regions.levels;
+        const largest = [...levels[Math.max(0, levels.findIndex((l) => l.regions.length >= 5))].regions].sort((a, b) => b.size - a.size)[0];
+        const b = stage.element.getBoundingClientRect();
+        const [x, y] = stage.screen(largest.medoid);
+        return [largest, [b.left + x, b.top + y]];
+      });
+      await page.mouse.move(...at);
+      assert.equal(await page.locator(".stage").getAttribute("title"), name(region));
+      const b = await box(page);
+      await page.mouse.move(b.x + b.width - 5, b.y + b.height - 5); // in the corner there is no name
+      assert.equal(await page.locator(".stage").getAttribute("title"), "");
+    },
+  },
+
   lasso_box_add_subtract: {
     async run({ page, open, shot }) {
       await open();

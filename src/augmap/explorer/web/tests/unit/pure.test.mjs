@@ -15,6 +15,7 @@ const { byScore, byCategory, colouredCodes, viridis, PALETTE } = await load("col
 const { fitView, toMap, toScreen, zoomAt, flight } = await load("camera");
 const { contour } = await load("contours");
 const { frameOf, fromBase64, duration } = await load("frames");
+const { shorten } = await load("names");
 const { pictureSize } = await load("layers");
 const { lerp } = await load("compare");
 const { unpack } = await load("source");
@@ -220,6 +221,12 @@ test("up to 20 classes have the palette in natural order; of more the largest 20
   const chosen = colouredCodes(many, counts, [2]);
   assert.equal(chosen.length, 20);
   assert.ok(chosen.includes(2) && chosen.includes(30) && !chosen.includes(11));
+});
+
+test("a name is cut after 28 characters, on one line", () => {
+  assert.equal(shorten("a".repeat(28)), "a".repeat(28));
+  assert.equal(shorten("a".repeat(29)), `${"a".repeat(27)}…`);
+  assert.equal(shorten(` two\n ${"\u{1f600}".repeat(23)} more`), `two ${"\u{1f600}".repeat(23)}…`);
 });
 
 test("tags are unsaved until an export holds each image that has one", () => {
