@@ -15,7 +15,7 @@ const { byScore, byCategory, colouredCodes, viridis, PALETTE } = await load("col
 const { fitView, toMap, toScreen, zoomAt, flight } = await load("camera");
 const { contour } = await load("contours");
 const { frameOf, fromBase64, duration } = await load("frames");
-const { shorten } = await load("names");
+const { inOrder, shorten } = await load("names");
 const { pictureSize } = await load("layers");
 const { lerp } = await load("compare");
 const { unpack } = await load("source");
@@ -221,6 +221,12 @@ test("up to 20 classes have the palette in natural order; of more the largest 20
   const chosen = colouredCodes(many, counts, [2]);
   assert.equal(chosen.length, 20);
   assert.ok(chosen.includes(2) && chosen.includes(30) && !chosen.includes(11));
+});
+
+test("names in natural order: numbers first and as numbers, capitals before small letters, accents last", () => {
+  const sorted = ["", "07", "7", "10", "B", "a", "a2", "a2b", "a10", "b", "é", "\uff5a", "\u{1f600}"];
+  const mixed = [...sorted].reverse();
+  assert.deepEqual(inOrder([...mixed.keys()], mixed).map((c) => mixed[c]), sorted);
 });
 
 test("a name is cut after 28 characters, on one line", () => {
