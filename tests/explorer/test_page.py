@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -10,6 +12,8 @@ import pytest
 
 from augmap.imagemap import ImageMap
 from augmap.items import Items
+from augmap.plots.colours import PALETTE, label_colours, natural
+from augmap.plots.names import shorten
 from augmap.thumbs import make_thumbs
 from browsing import STATIC, WEB, Running, drive, need_browser, need_esbuild
 
@@ -21,6 +25,7 @@ SCENARIOS = [
     "hover_ring_then_card",
     "click_shows_image_and_neighbours",
     "regions_are_named_and_selected",
+    "long_names_are_cut",
     "lasso_box_add_subtract",
     "legend_hides_isolates_and_counts",
     "colour_by_a_score",
@@ -32,6 +37,8 @@ SCENARIOS = [
     "refused_images_are_named",
     "without_an_encoder_says_so",
     "review_by_keyboard",
+    "held_keys_decide_once",
+    "the_review_is_written_anew",
     "decided_while_saving",
     "original_moved",
     "server_gone",
@@ -43,8 +50,10 @@ SCENARIOS = [
     "a_panel_opens_while_it_fits",
     "replay_follows_legend_and_keys",
     "training_is_watched",
+    "tags_stay_when_training_ends",
     "two_maps_are_linked",
     "one_file_without_a_network",
+    "a_file_asks_before_decisions_are_lost",
 ]
 
 
@@ -79,6 +88,38 @@ def test_the_parts_without_a_page() -> None:
     need_esbuild()
     run = subprocess.run(["npm", "test", "--silent"], cwd=WEB, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stdout[-4000:]
+
+
+def test_names_are_those_of_the_plots(tmp_path: Path) -> None:
+    need_esbuild()
+    rng = np.random.default_rng(0)
+    pieces = ["", "0", "7", "007", "10", "12345678901234567890", "a", "B", "b", "Ä", "é", "e\u0301", "z"]
+    pieces += ["-", " ", "_", "\u0663", "\u00b2", "\uff5a", "\U0001f600", "a name of some length"]
+    cases = []
+    for count in [2, 5, 20] * 30 + [200]:
+        names = sorted({"".join(rng.choice(pieces, rng.integers(1, 5))) for _ in range(count)} - {""})
+        names = [names[i] for i in rng.permutation(len(names))]
+        found = label_colours(np.array(names)) if len(names) <= len(PALETTE) else None
+        cases.append(
+            {
+                "names": names,
+                "sorted": sorted(names, key=natural),
+                "colours": found and [found[name] for name in names],
+                "short": [shorten(name) for name in names],
+            }
+        )
+    (tmp_path / "cases.json").write_text(json.dumps(cases))
+    run = subprocess.run(
+        ["node", "--test", "tests/unit/names.test.mjs"],
+        cwd=WEB,
+        env={**os.environ, "AUGMAP_CASES": str(tmp_path / "cases.json")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout[-3000:]
+    assert f"# pass {len(cases)}" in run.stdout
 
 
 def test_the_bundle_is_what_its_source_says(tmp_path: Path) -> None:

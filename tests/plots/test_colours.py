@@ -71,6 +71,7 @@ def test_more_labels_than_the_palette_still_differ_from_their_neighbours():
 
 def test_natural_order():
     assert sorted(["b", "a10", "a2", "2", "10", "²"], key=natural) == ["2", "10", "a2", "a10", "b", "²"]
+    assert sorted(["b", "é", "B", "a7", "a07", "a6"], key=natural) == ["B", "a6", "a07", "a7", "b", "é"]
 
 
 def test_unknown_labels_and_scores_are_grey_and_counted():

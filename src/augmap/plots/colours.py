@@ -154,9 +154,13 @@ def label_colours(*labels: np.ndarray) -> dict[str, str]:
     return dict(zip(kinds, (_oklch(lum, 0.13, t) for lum, t in zip(light, turn, strict=True)), strict=True))
 
 
-def natural(text: str) -> list[tuple[int, int, str]]:
-    """Sort key: digits inside a text count as numbers."""
-    return [(0, int(p), "") if p.isdecimal() else (1, 0, p) for p in re.split(r"(\d+)", text) if p]
+def natural(text: str) -> tuple[list[tuple[int, int, str]], str]:
+    """Sort key: digits inside a text count as numbers, all else goes by code point.
+
+    ``names.ts`` of the explorer's page orders labels by the same rule, so that they have the same colours.
+    """
+    parts = re.findall(r"([0-9]+)|([^0-9]+)", text)
+    return [(1, 0, word) if word else (0, len(n := number.lstrip("0")), n) for number, word in parts], text
 
 
 def text_colour(colour: str, theme: Theme) -> str:

@@ -39,6 +39,8 @@ export interface State {
 export class App {
   readonly state: State;
   readonly tags = new Map<string, Mask>();
+  /** Tagged images whose tags no export holds yet: they end with the page. */
+  unsaved: Mask;
   coding: Coding;
   /** The rows that may be seen, or null for all. */
   visible: Mask | null = null;
@@ -56,6 +58,7 @@ export class App {
       theme, tool: "pan", contours: false, regions: true, pictures: true, threads: true, pinned: [],
     };
     this.coding = single(table.n, theme);
+    this.unsaved = new Mask(table.n);
   }
 
   on(topic: Topic | Topic[], listener: () => void): void {
@@ -115,6 +118,19 @@ export class App {
     const before = this.state.selection;
     this.state.selection = mode === "add" ? before.or(seen) : mode === "subtract" ? before.without(seen) : seen;
     this.emit("selection");
+  }
+
+  /** Tag what is selected. */
+  tag(name: string): void {
+    const { selection } = this.state;
+    this.tags.set(name, (this.tags.get(name) ?? new Mask(this.table.n)).or(selection));
+    this.unsaved = this.unsaved.or(selection);
+    this.emit("tags");
+  }
+
+  /** An export holds these rows and their tags. */
+  saved(rows: Iterable<number>): void {
+    this.unsaved = this.unsaved.without(Mask.of(this.table.n, rows));
   }
 
   show(row: number): void {

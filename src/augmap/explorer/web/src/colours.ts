@@ -2,6 +2,7 @@
 
 import type { ColumnSpec } from "./contract.ts";
 import type { Numbers } from "./columns.ts";
+import { inOrder } from "./names.ts";
 
 /** Told apart by protanopes and deuteranopes as well (augmap.plots.colours has the distances). */
 export const PALETTE = [
@@ -63,7 +64,7 @@ export function colouredCodes(names: string[], counts: number[], pinned: number[
     const order = [...codes].sort((a, b) => Number(first.has(b)) - Number(first.has(a)) || (counts[b] ?? 0) - (counts[a] ?? 0));
     codes = order.slice(0, PALETTE.length);
   }
-  return codes.sort((a, b) => natural(names[a]!, names[b]!));
+  return inOrder(codes, names);
 }
 
 /** Colours of a score, between its 1st and 99th percentile. */
@@ -102,12 +103,6 @@ export function viridis(theme: Theme, steps: number): string[] {
     return hex([channel(VIRIDIS[0]!), channel(VIRIDIS[1]!), channel(VIRIDIS[2]!)]);
   });
 }
-
-export function natural(a: string, b: string): number {
-  return COLLATOR.compare(a, b);
-}
-
-const COLLATOR = new Intl.Collator("en", { numeric: true });
 
 const VIRIDIS = [
   [0.2777273272, 0.1050930431, -0.3308618287, -4.6342304989, 6.2282699363, 4.7763849977, -5.4354558559],

@@ -57,10 +57,12 @@ export function exportButtons(app: App, rows: () => number[], say: (text: string
   const csv = async () => {
     const { header, rows: lines } = await ready();
     save(`${stem}-selection.csv`, toCsv(header, lines.map((l) => l.map((v) => (v === null ? "" : String(v))))), "text/csv");
+    app.saved(rows());
   };
   const json = async () => {
     const { header, rows: lines } = await ready();
     save(`${stem}-selection.json`, JSON.stringify(lines.map((l) => Object.fromEntries(header.map((h, k) => [h, l[k]]))), null, 1), "application/json");
+    app.saved(rows());
   };
   const list = async () => {
     const names = rows().map((i) => app.table.name(i));

@@ -146,10 +146,12 @@ function tagField(app: App, say: (text: string) => void): HTMLElement {
     e.preventDefault();
     const tag = input.value.trim();
     if (!tag) return;
-    app.tags.set(tag, (app.tags.get(tag) ?? new Mask(app.table.n)).or(app.state.selection));
-    app.emit("tags");
+    app.tag(tag);
     input.value = "";
-    say(`${plural(app.state.selection.count, "image")} tagged “${tag}”. Tags are part of every export.`);
+    say(`${plural(app.state.selection.count, "image")} tagged “${tag}”. Tags end with this page: CSV and JSON keep them.`);
+  });
+  addEventListener("beforeunload", (e) => {
+    if (app.unsaved.count) e.preventDefault();
   });
   app.on("tags", () => fill(known, ...[...app.tags.keys()].map((t) => el("option", { value: t }))));
   return form;

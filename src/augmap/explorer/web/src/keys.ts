@@ -20,6 +20,9 @@ export const TABLE: [string, string][] = [
   ["?", "this table"],
 ];
 
+// held down, these go on; any other key acts once, and nobody decides about images that flew past
+const GO_ON = new Set(["+", "-", "[", "]"]);
+
 export function listen(keys: Keys): void {
   // a ring around the map only for those who came with the keyboard
   document.addEventListener("keydown", (e) => e.key === "Tab" && (document.documentElement.dataset.keyboard = ""), true);
@@ -30,7 +33,7 @@ export function listen(keys: Keys): void {
     const action = keys[e.key] ?? keys[e.key.toLowerCase()];
     if (!action || (e.key === " " && e.target instanceof HTMLElement && e.target.matches("button, a, [role=option], [role=listbox], summary, select"))) return;
     e.preventDefault();
-    action();
+    if (!e.repeat || GO_ON.has(e.key)) action();
   });
 }
 

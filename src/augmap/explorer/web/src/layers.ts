@@ -6,6 +6,7 @@ import { contour, levels, type Grid } from "./contours.ts";
 import type { Region } from "./contract.ts";
 import { declutter, REACH } from "./declutter.ts";
 import { Mask } from "./mask.ts";
+import { shorten } from "./names.ts";
 import type { Layer, Stage } from "./stage.ts";
 
 /** Colours that a canvas needs, out of the style sheet. */
@@ -173,6 +174,7 @@ function typicality(app: App): (row: number) => number {
 
 interface Label {
   region: Region;
+  text: string;
   level: number;
   x: number;
   y: number;
@@ -183,6 +185,7 @@ interface Label {
 /** Names of regions, or the picture of their medoid, largest first and never on top of each other. */
 export function regionLayer(app: App, ink: () => Ink, pictures: { on: boolean }): Layer {
   let placed: Label[] = [];
+  const at = (px: number, py: number) => placed.find((p) => px >= p.x && px <= p.x + p.w && py >= p.y && py <= p.y + p.h);
   return {
     paint(context, stage) {
       placed = [];
@@ -204,10 +207,14 @@ export function regionLayer(app: App, ink: () => Ink, pictures: { on: boolean })
       }
     },
     click(px, py, event) {
-      const hit = placed.find((p) => px >= p.x && px <= p.x + p.w && py >= p.y && py <= p.y + p.h);
+      const hit = at(px, py);
       if (!hit) return false;
       void selectRegion(app, hit.level, hit.region.code, event.shiftKey ? "add" : event.altKey ? "subtract" : "replace");
       return true;
+    },
+    title(px, py) {
+      const hit = at(px, py);
+      return hit?.region.name && hit.region.name !== hit.text ? hit.region.name : "";
     },
   };
 }
@@ -228,12 +235,13 @@ function layOut(context: CanvasRenderingContext2D, stage: Stage, region: Region,
   const px = stage.size.width / 2 + (region.u - stage.view.u) * scale;
   const py = stage.size.height / 2 - (region.v - stage.view.v) * scale;
   if (px < 0 || py < 0 || px > stage.size.width || py > stage.size.height) return null;
-  const w = PICTURE + (region.name ? context.measureText(region.name).width + 16 : 6);
-  return { region, level, x: Math.round(px - w / 2), y: Math.round(py - PICTURE / 2 - 3), w, h: PICTURE + 6 };
+  const text = shorten(region.name ?? "");
+  const w = PICTURE + (text ? context.measureText(text).width + 16 : 6);
+  return { region, text, level, x: Math.round(px - w / 2), y: Math.round(py - PICTURE / 2 - 3), w, h: PICTURE + 6 };
 }
 
 function paintLabel(context: CanvasRenderingContext2D, app: App, label: Label, ink: Ink): void {
-  const { x, y, w, h, region } = label;
+  const { x, y, w, h, region, text } = label;
   context.beginPath();
   context.roundRect(x, y, w, h, 7);
   context.globalAlpha = 0.86;
@@ -253,9 +261,9 @@ function paintLabel(context: CanvasRenderingContext2D, app: App, label: Label, i
     context.fillRect(x + 3, y + 3, PICTURE, PICTURE);
   }
   context.restore();
-  if (region.name) {
+  if (text) {
     context.fillStyle = ink.ink;
-    context.fillText(region.name, x + PICTURE + 10, y + h / 2 + 0.5);
+    context.fillText(text, x + PICTURE + 10, y + h / 2 + 0.5);
   }
 }
 

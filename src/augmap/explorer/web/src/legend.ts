@@ -1,10 +1,11 @@
 // The left panel: what the colours mean, how many of each, and what is hidden.
 
 import type { App } from "./app.ts";
-import { natural, viridis } from "./colours.ts";
+import { viridis } from "./colours.ts";
 import type { ColumnSpec } from "./contract.ts";
 import { el, fill, icon, number, score } from "./dom.ts";
 import { Mask } from "./mask.ts";
+import { inOrder } from "./names.ts";
 import { reasonOf } from "./source.ts";
 
 const SHOWN = 400; // rows of a long legend; the search field finds the others
@@ -90,8 +91,8 @@ function classes(app: App, spec: ColumnSpec, query: string, search: (q: string) 
   const some = app.state.selection.count > 0;
   if (some) for (const row of app.state.selection.rows()) selected[values[row]!]!++;
   const counts = spec.counts ?? [];
-  let codes = names.map((_, c) => c).filter((c) => (counts[c] ?? 0) > 0);
-  codes.sort((a, b) => Number(a === 0) - Number(b === 0) || natural(names[a]!, names[b]!));
+  const codes = inOrder(names.map((_, c) => c).filter((c) => (counts[c] ?? 0) > 0), names);
+  codes.sort((a, b) => Number(a === 0) - Number(b === 0));
   const many = codes.length > 21;
   const grey = app.coding.byCode ? codes.filter((c) => c > 0 && !app.coding.byCode![c]).length : 0;
   if (grey) codes.sort((a, b) => Number(!app.coding.byCode![a]) - Number(!app.coding.byCode![b]));

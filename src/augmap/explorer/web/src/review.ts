@@ -33,18 +33,35 @@ export function reviewPanel(app: App, go: (row: number) => void, notes: Notices,
   let places: Place[] = [];
   let at = -1;
   let queue = "";
-  const unsaved = new Map<number, ReviewItem>();
+  const unsaved = new Map<Place, string>(); // what was decided there last
   let timer = 0;
   let saving = false;
 
   const load = async () => {
     try {
       review = await app.source.review();
-      places = review.queues.flatMap((q) => q.groups.flatMap((g) => g.items.map((item) => ({ queue: q.queue, group: g.group, item, items: g.items }))));
-      summary();
     } catch (e) {
-      fill(section, el("h2.caption", {}, "Review"), el("p.hint", {}, `No review queues: ${reasonOf(e)}.`));
+      if (review) notes.banner("review", `The review cannot be loaded: ${reasonOf(e)}.`, { label: "Load again", run: () => void load() });
+      else fill(section, el("h2.caption", {}, "Review"), el("p.hint", {}, `No review queues: ${reasonOf(e)}.`));
+      return;
     }
+    // it may have been written anew: go on at the same image, with the decisions that are not saved
+    const same = (a: Place) => (b: Place) => a.queue === b.queue && a.item.name === b.item.name;
+    const [here, mine] = [places.slice(at, at + 1), [...unsaved]];
+    places = review.queues.flatMap((q) => q.groups.flatMap((g) => g.items.map((item) => ({ queue: q.queue, group: g.group, item, items: g.items }))));
+    unsaved.clear();
+    for (const [old, decision] of mine)
+      for (const place of places.filter(same(old))) {
+        place.item.decision = decision;
+        unsaved.set(place, decision);
+      }
+    at = here.length ? places.findIndex(same(here[0]!)) : -1;
+    if (at >= 0) show();
+    else close();
+    notes.banner("review", "");
+    const gone = new Set([...here, ...mine.map(([old]) => old)].filter((old) => !places.some(same(old))).map((old) => old.item.name));
+    if (gone.size) notes.say(`No longer in the review: ${[...gone].slice(0, 3).join(", ")}${gone.size > 3 ? " …" : ""}.`);
+    void send();
   };
   const of = (name: string) => places.filter((p) => p.queue === name);
   const decided = (some: Place[]) => some.filter((p) => p.item.decision).length;
@@ -126,7 +143,8 @@ export function reviewPanel(app: App, go: (row: number) => void, notes: Notices,
   /** How many are decided; that alone changes while somebody types a label. */
   const tell = () => {
     const some = of(queue);
-    told.textContent = `${number(decided(some))} of ${number(some.length)} decided${unsaved.size ? " · saving …" : ""}`;
+    const todo = app.source.offline ? `${number(unsaved.size)} not yet saved as CSV` : "saving …";
+    told.textContent = `${number(decided(some))} of ${number(some.length)} decided${unsaved.size ? ` · ${todo}` : ""}`;
   };
 
   const step = (by: number) => {
@@ -141,7 +159,7 @@ export function reviewPanel(app: App, go: (row: number) => void, notes: Notices,
     const place = places[at];
     if (!place) return;
     place.item.decision = decision;
-    unsaved.set(place.item.line, { ...place.item }); // as it is now: it may be decided again while this is being saved
+    unsaved.set(place, decision);
     clearTimeout(timer);
     timer = window.setTimeout(() => void send(), 400);
     if (decision && at + 1 < places.length && places[at + 1]!.queue === place.queue) step(1);
@@ -151,21 +169,20 @@ export function reviewPanel(app: App, go: (row: number) => void, notes: Notices,
   const send = async () => {
     if (saving || !unsaved.size) return;
     if (app.source.offline) {
-      unsaved.clear();
       notes.banner("review", "This file cannot save decisions: take them along as CSV, augmap apply understands it.", { label: "Save CSV", run: download });
       return;
     }
     saving = true;
     let taken = false;
-    const batch = [...unsaved.values()];
+    const batch = [...unsaved];
     try {
-      await app.source.decide(batch.map(({ line, name, decision }) => ({ line, name, decision })));
-      for (const item of batch) if (unsaved.get(item.line) === item) unsaved.delete(item.line);
+      await app.source.decide(batch.map(([{ item }, decision]) => ({ line: item.line, name: item.name, decision })));
+      for (const [place, decision] of batch) if (unsaved.get(place) === decision) unsaved.delete(place); // unless decided again meanwhile
       notes.banner("review", "");
       taken = true;
     } catch (e) {
       const stale = e instanceof Refusal && e.status === 409;
-      notes.banner("review", `Decisions are not saved: ${reasonOf(e)}.`, stale ? { label: "Load again", run: () => { unsaved.clear(); notes.banner("review", ""); void load(); } } : { label: "Try again", run: () => void send() });
+      notes.banner("review", `Decisions are not saved: ${reasonOf(e)}.`, stale ? { label: "Load again", run: () => void load() } : { label: "Try again", run: () => void send() });
     }
     saving = false;
     tell();
@@ -179,9 +196,16 @@ export function reviewPanel(app: App, go: (row: number) => void, notes: Notices,
     const lines = places.map(({ queue: q, group, item, items }) =>
       [q, group, String(items.indexOf(item) + 1), item.row === null ? "" : String(item.row), item.name, item.split, item.label, String(item.score), item.tag ?? "", item.reason, item.decision]);
     save("review.csv", toCsv(header, lines), "text/csv");
+    if (!app.source.offline) return;
+    unsaved.clear(); // as saved as a file's decisions get
+    notes.banner("review", "");
+    tell();
   };
 
   if (app.meta.capabilities.review) void load();
+  strip.addEventListener("keydown", (e) => {
+    if (e.repeat && e.key === "Enter") e.preventDefault(); // held down it presses a button again and again
+  });
   addEventListener("beforeunload", (e) => {
     if (unsaved.size) e.preventDefault();
   });

@@ -11,6 +11,8 @@ export interface Layer {
   paint(context: CanvasRenderingContext2D, stage: Stage): void;
   /** Take a click at this place of the screen, before the points see it. */
   click?(px: number, py: number, event: PointerEvent): boolean;
+  /** What there is to say about this place, in full. */
+  title?(px: number, py: number): string;
 }
 
 export interface Hand {
@@ -58,6 +60,7 @@ export class Stage {
   private selected: Uint32Array = new Uint32Array();
   private filtered: Uint32Array | null = null;
   private inViewScale = 1;
+  private hidden = false;
   private fitted = false; // the whole map is in view, and should stay so when panels open
 
   constructor(
@@ -277,8 +280,11 @@ export class Stage {
 
   /** A panel opened or closed: what one looks at stays where it is, counted from the left edge. */
   private resized(): void {
-    const before = this.size;
+    const [before, was] = [this.size, this.hidden];
+    this.hidden = !this.element.clientWidth || !this.element.clientHeight;
+    if (this.hidden) return;
     this.measure();
+    if (was) return this.lookAt(this.linked[0]?.view ?? this.view, false); // back beside another: at the same place
     if (before.width === this.size.width && before.height === this.size.height) return;
     if (this.fitted) {
       this.lookAt({ ...this.view, u: this.view.u + ((this.size.width - before.width) / 2) * (this.view.d / (before.height / 2)) }, false);
@@ -317,6 +323,7 @@ export class Stage {
       const at = place(e);
       const before = fingers.get(e.pointerId);
       if (!before) {
+        this.element.title = this.layers.map((l) => l.title?.(...at)).find(Boolean) ?? "";
         this.hand?.hover(...at);
         return;
       }

@@ -52,11 +52,17 @@ export function watch(app: App, stage: Stage, notes: Notices): HTMLElement {
       el("span.count", {}, ` stage ${s.stage_number + 1} of ${s.stages}${share}${left}${s.loss === null ? "" : ` · loss ${score(s.loss)}`}`));
     buttons();
   });
+  /** Load the page anew; where that would lose tags, when the reader says so. */
+  const renew = (why: string) => {
+    events.close();
+    if (!app.unsaved.count) return location.reload();
+    notes.banner("live", `${why} Tags end with this page: select what you tagged and save it as CSV or JSON, then load the page again.`, { label: "Load again", run: () => location.reload() }, true);
+  };
   on<{ n: number }>("meta", ({ n }) => {
-    if (n !== app.table.n) location.reload(); // the images have been read
+    if (n !== app.table.n) renew("The images have been read.");
   });
   on<Frame>("frame", (f) => {
-    if (f.n !== app.table.n) return location.reload(); // another probe: the page was opened for an earlier run
+    if (f.n !== app.table.n) return renew("This training is another than the one that the page was opened for.");
     last = f;
     lastAt = Date.now();
     const { x, y } = frameOf(fromBase64(f.xy));
@@ -79,7 +85,7 @@ export function watch(app: App, stage: Stage, notes: Notices): HTMLElement {
     buttons();
     if (end.map) {
       notes.say("The map is ready.");
-      setTimeout(() => location.reload(), 900);
+      setTimeout(() => renew("The map is ready."), 900);
     } else notes.banner("live", `Training ended (${end.state})${end.reason ? `: ${end.reason}` : ""}. ${when()}`, undefined, true);
   });
   const when = () => (last ? `The last frame is of ${new Date(lastAt).toLocaleTimeString("en-GB")}.` : "There was no frame yet.");

@@ -38,6 +38,7 @@ for (const [name, scenario] of Object.entries(scenarios)) {
     error = `${e.stack ?? e}`.slice(0, 2000) + (problems.length ? `\n${problems.join("; ")}` : "");
     await page.screenshot({ path: join(given.out, `${name}-failed.png`) }).catch(() => null);
   }
+  await page.unrouteAll({ behavior: "ignoreErrors" }); // an answer on its way to a page that is gone
   await context.close();
   await own?.close();
   console.log(JSON.stringify({ name, ok: error === null, error, found: found ?? null, seconds: (Date.now() - began) / 1000 }));

@@ -47,6 +47,8 @@ const closeUp = async (page, row) => {
   await page.evaluate((r) => augmapPage.stage.flyToRow(r), row);
   await page.waitForFunction(() => augmapPage.pictures.on);
 };
+/** Whether the page would ask before it is left. */
+const asks = (page) => page.evaluate(() => !dispatchEvent(new Event("beforeunload", { cancelable: true })));
 /** Until a thumbnail, of those that match, has its picture. */
 const pictured = (page, selector) => page.waitForFunction((s) => [...document.querySelectorAll(s)].some((c) => c.getContext("2d").getImageData(c.width >> 1, c.height >> 1, 1, 1).data[3] > 0), selector);
 
@@ -196,6 +198,45 @@ export const scenarios = {
     },
   },
 
+  long_names_are_cut: {
+    async run({ page, open, shot }) {
+      const name = (region) => `region ${region.code} of a name that would lie over half of the map`;
+      await page.addInitScript(() => {
+        globalThis.written = new Set();
+        const write = CanvasRenderingContext2D.prototype.fillText;
+        CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
+          written.add(text);
+          return write.call(this, text, ...rest);
+        };
+      });
+      await page.route("**/meta.json", async (route) => {
+        const meta = await (await route.fetch()).json();
+        for (const region of meta.regions?.levels.flatMap((l) => l.regions) ?? []) region.name = name(region);
+        await route.fulfill({ json: meta });
+      });
+      await open(undefined, "#regions=1");
+      await page.waitForFunction(() => augmapPage.app.meta.regions !== null);
+      await still(page);
+      await painted(page);
+      await shot("names");
+      const written = await page.evaluate(() => [...globalThis.written]);
+      assert.ok(written.length > 0 && written.every((text) => /^region \d+ of a name that w.*…$/.test(text) && text.length === 28), written.join());
+      const [region, at] = await page.evaluate(() => {
+        const { app, stage } = augmapPage;
+        const levels = app.meta.regions.levels;
+        const largest = [...levels[Math.max(0, levels.findIndex((l) => l.regions.length >= 5))].regions].sort((a, b) => b.size - a.size)[0];
+        const b = stage.element.getBoundingClientRect();
+        const [x, y] = stage.screen(largest.medoid);
+        return [largest, [b.left + x, b.top + y]];
+      });
+      await page.mouse.move(...at);
+      assert.equal(await page.locator(".stage").getAttribute("title"), name(region));
+      const b = await box(page);
+      await page.mouse.move(b.x + b.width - 5, b.y + b.height - 5); // in the corner there is no name
+      assert.equal(await page.locator(".stage").getAttribute("title"), "");
+    },
+  },
+
   lasso_box_add_subtract: {
     async run({ page, open, shot }) {
       await open();
@@ -329,6 +370,7 @@ export const scenarios = {
       await page.getByLabel("Tag the selection").fill("to check");
       await page.keyboard.press("Enter");
       assert.deepEqual((await state(page)).tags, [["to check", count]]);
+      assert.ok(await asks(page), "tags end with the page");
       const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "CSV" }).click()]);
       const path = join(given.out, "selection.csv");
       await download.saveAs(path);
@@ -339,6 +381,7 @@ export const scenarios = {
       const outlier = lines.slice(1).map((l) => Number(l.split(",")[header.indexOf("outlier")]));
       assert.ok(outlier.every((v, k) => k === 0 || v <= outlier[k - 1]), "sorted as the grid is");
       assert.ok(lines.slice(1).every((l) => l.endsWith(",to check")));
+      assert.ok(!(await asks(page)), "they are in a file now");
       // map units, not those of the screen
       const [row, , x] = lines[1].split(",").map(Number);
       const want = await page.evaluate((r) => { const { app } = augmapPage; const { centre, factor } = app.meta.scale; return app.table.x[r] / factor + centre[0]; }, row);
@@ -506,6 +549,61 @@ export const scenarios = {
       const decisions = text.trimEnd().split(/\r?\n/).slice(1).map((l) => l.split(",").pop());
       assert.deepEqual(decisions.slice(0, 2), ["drop", "keep"]);
       assert.ok(decisions.includes("relabel:dots"), decisions.join());
+    },
+  },
+
+  held_keys_decide_once: {
+    async run({ page, open }) {
+      await page.route("**/review", (route) => route.fulfill({ json: { saved: 1, decided: 1, total: 11 } }));
+      await open();
+      await page.locator(".review .queue", { hasText: "Outliers" }).click();
+      const at = () => page.locator(".review-item.current").getAttribute("title");
+      const hold = async (key) => {
+        for (let k = 0; k < 5; k++) await page.keyboard.down(key);
+        await page.keyboard.up(key);
+        return at();
+      };
+      assert.equal(await at(), "photos/0100.png");
+      assert.equal(await hold("d"), "photos/0101.png");
+      await page.getByRole("button", { name: "Keep" }).focus();
+      assert.equal(await hold("Enter"), "photos/0102.png");
+      assert.equal(await hold("["), "photos/0011.png"); // steps go on: five back, into the queue before
+    },
+  },
+
+  the_review_is_written_anew: {
+    expected: ["409"],
+    async run({ page, open, given, shot }) {
+      const text = await readFile(given.review, "utf8");
+      const [header, ...lines] = text.replaceAll(/(drop|keep|relabel:\w+)(?=\r?$)/gm, "").trimEnd().split(/\r?\n/);
+      const write = (some) => writeFile(given.review, [header, ...some].join("\n") + "\n");
+      const decisions = async () => Object.fromEntries((await readFile(given.review, "utf8")).trimEnd().split(/\r?\n/).slice(1).map((l) => [l.split(",")[4], l.split(",").pop()]).filter(([, d]) => d));
+      const at = async () => [await page.locator(".review-item.current").getAttribute("title"), await page.evaluate(() => augmapPage.app.table.name(augmapPage.app.state.current))];
+      const again = () => page.getByRole("button", { name: "Load again" }).click();
+      const saved = () => page.waitForFunction(() => !/saving/.test(document.querySelector(".review-strip").textContent));
+      await write(lines);
+      await open();
+      await page.waitForSelector(".review .queue");
+      await page.keyboard.press("]");
+      for (let k = 0; k < 3; k++) await page.keyboard.press("]");
+      await write(lines.slice(2)); // the first pair is gone, the rest moves up
+      await page.keyboard.press("k"); // the second of the second pair
+      await again();
+      await saved();
+      assert.deepEqual(await decisions(), { "photos/0011.png": "keep" }, "what was decided is not lost");
+      assert.deepEqual(await at(), ["photos/0020.png", "photos/0020.png"]);
+      await shot("again");
+      await page.keyboard.press("d");
+      await saved();
+      assert.deepEqual(await decisions(), { "photos/0011.png": "keep", "photos/0020.png": "drop" }, "what is shown is what is dropped");
+      await write(lines.slice(6)); // no pairs any more
+      await page.keyboard.press("d");
+      await again();
+      await page.waitForFunction(() => document.querySelector(".toast").textContent === "No longer in the review: photos/0021.png.");
+      assert.ok(await page.locator(".review-strip").isHidden());
+      assert.ok(!(await asks(page)));
+      assert.deepEqual(await decisions(), {});
+      await writeFile(given.review, text);
     },
   },
 
@@ -743,6 +841,37 @@ export const scenarios = {
     },
   },
 
+  tags_stay_when_training_ends: {
+    async run({ page, open, shot }) {
+      let end;
+      let over = false;
+      const ended = new Promise((go) => (end = go));
+      await page.route("**/meta.json", async (route) => {
+        const meta = await (await route.fetch()).json();
+        if (!over) meta.live = { stages: ["map"], state: "running", every: 1, images: meta.n };
+        await route.fulfill({ json: meta });
+      });
+      await page.route("**/events", async (route) => {
+        await ended;
+        await route.fulfill({ contentType: "text/event-stream", body: `event: end\ndata: ${JSON.stringify({ state: "done", reason: null, map: true })}\n\n` });
+      });
+      await open();
+      await page.locator(".class-name").first().click();
+      await page.getByLabel("Tag the selection").fill("odd");
+      await page.keyboard.press("Enter");
+      over = true;
+      end();
+      const banner = page.locator(".banner", { hasText: "The map is ready. Tags end with this page" });
+      await banner.waitFor();
+      await shot("asked");
+      assert.equal((await state(page)).tags.length, 1);
+      await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "CSV" }).click()]);
+      assert.ok(!(await asks(page)));
+      await banner.getByRole("button").click();
+      await page.waitForFunction(() => document.documentElement.dataset.state === "ready" && augmapPage.app.meta.live === null);
+    },
+  },
+
   two_maps_are_linked: {
     async run({ page, open, given, shot }) {
       await open(given.pair);
@@ -778,8 +907,15 @@ export const scenarios = {
       });
       const half = await page.evaluate(() => { const { table, linked } = augmapPage.stage; return Array.from({ length: 20 }, (_, i) => Math.fround((table.x[i] + linked[0].table.x[i]) / 2)); });
       await page.waitForFunction((want) => want.every((x, i) => Math.abs(augmapPage.stage.points.x[i] - x) < 1e-6), half, { timeout: 10_000 });
+      await page.getByLabel("Map of").focus();
+      await page.keyboard.press("+");
       await page.getByRole("button", { name: "Side by side" }).click();
       await page.waitForFunction(() => !augmapPage.stage.guest);
+      await still(page);
+      await shot("again");
+      const [one, two] = await page.evaluate(() => [augmapPage.stage, augmapPage.stage.linked[0]].map(({ view, size, canvas }) => ({ view, size, canvas: [canvas.clientWidth, canvas.clientHeight] })));
+      assert.deepEqual(two, one, "the second map comes back in its size, at the same place");
+      assert.ok(two.size.width > 400, JSON.stringify(two));
     },
   },
 
@@ -810,18 +946,50 @@ export const scenarios = {
       assert.equal(await frame.getByRole("button", { name: "Copy a link" }).count(), 0);
     },
   },
+
+  a_file_asks_before_decisions_are_lost: {
+    async run({ page, open, given, context, shot }) {
+      await open();
+      const file = join(given.out, "review-file.html");
+      const review = await page.evaluate(async () => (await fetch("review.json")).json());
+      for (const { items } of review.queues.flatMap((q) => q.groups)) for (const item of items) item.decision = "";
+      await writeFile(file, await singleFile(page, given.static, review));
+      await context.setOffline(true);
+      await page.goto(pathToFileURL(file).href);
+      await page.waitForFunction(() => document.documentElement.dataset.state === "ready");
+      const said = () => page.locator(".review-head .count").textContent();
+      await page.keyboard.press("]");
+      assert.ok(!(await asks(page)));
+      await page.keyboard.press("k");
+      await page.keyboard.press("d");
+      await page.locator(".banner", { hasText: "cannot save decisions" }).waitFor();
+      assert.equal(await said(), "2 of 6 decided · 2 not yet saved as CSV");
+      assert.ok(await asks(page));
+      await shot("unsaved");
+      const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Save CSV" }).click()]);
+      const path = join(given.out, "review-from-file.csv");
+      await download.saveAs(path);
+      assert.deepEqual((await readFile(path, "utf8")).split("\r\n").slice(1, 4).map((l) => l.split(",").pop()), ["keep", "drop", ""]);
+      assert.equal(await said(), "2 of 6 decided");
+      assert.equal(await page.locator(".banner").count(), 0);
+      assert.ok(!(await asks(page)));
+      await page.keyboard.press("k");
+      assert.ok(await asks(page), "what is decided afterwards is unsaved again");
+    },
+  },
 };
 
 const PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
 /** The page and its blobs as one file, in the format of docs/explorer-page.md. */
-async function singleFile(page, folder) {
+async function singleFile(page, folder, review = null) {
   const text = (name) => readFile(join(folder, name), "utf8");
   const meta = await page.evaluate(async () => (await fetch("meta.json")).json());
-  Object.assign(meta.capabilities, { originals: false, embed: false, review: false });
+  Object.assign(meta.capabilities, { originals: false, embed: false, review: review !== null });
   const paths = [...meta.columns.filter((c) => c.ready !== false).map((c) => `col/${c.id}.bin`), ...(meta.density ? [`col/${meta.density.id}.bin`] : []), ...Array.from({ length: meta.thumbs.pages }, (_, k) => `thumbs/${k}.webp`)];
   const element = (id, bytes) => `<script type="application/octet-stream+gzip+base64" id="${id}">${gzipSync(bytes).toString("base64")}</script>`;
   const parts = [element("meta.json", Buffer.from(JSON.stringify(meta)))];
+  if (review) parts.push(element("review.json", Buffer.from(JSON.stringify(review))));
   for (const path of new Set(paths)) {
     const bytes = await page.evaluate(async (p) => [...new Uint8Array(await (await fetch(p)).arrayBuffer())], path);
     parts.push(element(path, Buffer.from(bytes)));

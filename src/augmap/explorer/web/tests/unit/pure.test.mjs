@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./load.mjs";
 
+const { App } = await load("app");
 const { Mask, packMask, unpackMask } = await load("mask");
 const { Cells, inPolygon } = await load("cells");
 const { declutter } = await load("declutter");
@@ -14,6 +15,7 @@ const { byScore, byCategory, colouredCodes, viridis, PALETTE } = await load("col
 const { fitView, toMap, toScreen, zoomAt, flight } = await load("camera");
 const { contour } = await load("contours");
 const { frameOf, fromBase64, duration } = await load("frames");
+const { inOrder, shorten } = await load("names");
 const { pictureSize } = await load("layers");
 const { lerp } = await load("compare");
 const { unpack } = await load("source");
@@ -219,6 +221,32 @@ test("up to 20 classes have the palette in natural order; of more the largest 20
   const chosen = colouredCodes(many, counts, [2]);
   assert.equal(chosen.length, 20);
   assert.ok(chosen.includes(2) && chosen.includes(30) && !chosen.includes(11));
+});
+
+test("names in natural order: numbers first and as numbers, capitals before small letters, accents last", () => {
+  const sorted = ["", "07", "7", "10", "B", "a", "a2", "a2b", "a10", "b", "é", "\uff5a", "\u{1f600}"];
+  const mixed = [...sorted].reverse();
+  assert.deepEqual(inOrder([...mixed.keys()], mixed).map((c) => mixed[c]), sorted);
+});
+
+test("a name is cut after 28 characters, on one line", () => {
+  assert.equal(shorten("a".repeat(28)), "a".repeat(28));
+  assert.equal(shorten("a".repeat(29)), `${"a".repeat(27)}…`);
+  assert.equal(shorten(` two\n ${"\u{1f600}".repeat(23)} more`), `two ${"\u{1f600}".repeat(23)}…`);
+});
+
+test("tags are unsaved until an export holds each image that has one", () => {
+  const app = new App({}, {}, { n: 10 }, {}, "dark");
+  app.select(Mask.of(10, [1, 2, 3]));
+  app.tag("odd");
+  app.saved([0, 1, 2]);
+  assert.deepEqual([...app.unsaved.rows()], [3]);
+  app.select(Mask.of(10, [2, 4]));
+  app.tag("odd");
+  assert.deepEqual([...app.unsaved.rows()], [2, 3, 4]);
+  assert.deepEqual([...app.tags.get("odd").rows()], [1, 2, 3, 4]);
+  app.saved([2, 3, 4]);
+  assert.equal(app.unsaved.count, 0);
 });
 
 test("viridis matches matplotlib's table", () => {
