@@ -215,8 +215,9 @@ def _image_set(
 def _nothing(listing: Listing) -> InputError:
     if listing.skipped:
         return InputError(f"{listing.source}: no image can be read, first {listing.skipped[0]}")
-    others = f" ({listing.others} files of other kinds)" if listing.others else ""
-    return InputError(f"{listing.source}: no images in it{others}; give {ACCEPTED}")
+    there = [f"{listing.others} files of other kinds"] if listing.others else []
+    why = f" ({'; '.join([*there, *listing.notes])})" if there or listing.notes else ""
+    return InputError(f"{listing.source}: no images in it{why}; give {ACCEPTED}")
 
 
 def _strict_error(source: str, failed: list[Skipped], n: int) -> InputError:
