@@ -33,7 +33,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from augmap.config import Preprocessing
 from augmap.images.listing import Payload, UnreadableError
-from augmap.images.rows import row_pixels
+from augmap.images.rows import row_pixels, row_shape
 from augmap.images.square import FILTERS, square
 
 MAX_PIXELS = 178_956_970
@@ -87,7 +87,8 @@ def decode(payload: Payload, preprocessing: Preprocessing, max_pixels: int) -> U
 def header(payload: Payload) -> Header:
     """Return size and channels of one image without decoding it; raises as :func:`decode`."""
     if isinstance(payload, np.ndarray):
-        return Header(payload.shape[1], payload.shape[0], payload.shape[2] if payload.ndim == 3 else 1)
+        height, width, channels = row_shape(payload)
+        return Header(width, height, channels)
     with _reasons(payload), _opened(payload) as image:
         return Header(*image.size, 1 if _is_grey(image) else 3)
 

@@ -21,15 +21,25 @@ def row_pixels(row: np.ndarray, preprocessing: Preprocessing) -> UInt8[np.ndarra
         When values or channels are not what augmap takes.
     """
     size = preprocessing.image_size
-    if row.ndim == 2:
-        row = row[:, :, None]
-    if row.ndim != 3 or 0 in row.shape:
-        raise InputError(f"an image must have shape (h, w) or (h, w, c), got {row.shape}")
+    row = row.reshape(row_shape(row))
     image = _channels(to_uint8(row), preprocessing.channels)
     if image.shape[:2] == (size, size):
         return np.ascontiguousarray(image)
     planes = [square(Image.fromarray(p), size, FILTERS[preprocessing.resize]) for p in _planes(image)]
     return np.stack([np.asarray(p) for p in planes], axis=2)
+
+
+def row_shape(row: np.ndarray) -> tuple[int, int, int]:
+    """Return height, width and channels of one image.
+
+    Raises
+    ------
+    InputError
+        When the array has not the shape of one.
+    """
+    if row.ndim not in (2, 3) or 0 in row.shape:
+        raise InputError(f"an image must have shape (h, w) or (h, w, c), got {row.shape}")
+    return (row.shape[0], row.shape[1], row.shape[2] if row.ndim == 3 else 1)
 
 
 def to_uint8(values: np.ndarray) -> np.ndarray:
