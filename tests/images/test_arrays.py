@@ -185,6 +185,15 @@ def test_float_labels(tmp_path):
     assert open_images(tmp_path / "a.npz").labels == {"label": ["1", "2.5", "", "0"]}
 
 
+def test_large_whole_numbers_stay_apart_as_labels(tmp_path):
+    values = [1234567.0, 1234568.0, -0.0, 0.1, 1e20, np.inf]
+    np.savez(tmp_path / "a.npz", images=GREY[:6], labels=values)
+    found = open_images(tmp_path / "a.npz").labels["label"]
+    assert found == ["1234567", "1234568", "0", "0.1", "100000000000000000000", "inf"]
+    np.savez(tmp_path / "b.npz", images=GREY[:2], labels=np.float32([0.1, 2]))
+    assert open_images(tmp_path / "b.npz").labels["label"] == ["0.1", "2"]
+
+
 def test_npz_names(tmp_path):
     np.savez(tmp_path / "a.npz", images=GREY, names=np.array([b"same"] * 7))
     opened = open_images(tmp_path / "a.npz")

@@ -218,7 +218,8 @@ def label_texts(
     if len(values) != n:
         raise InputError(f"{source}: {len(values)} values of {column!r} for {n} images")
     if values.dtype.kind == "f":  # numbers that pandas or a CSV file have made floats; NaN is no label
-        return ["" if np.isnan(v) else f"{v:g}" for v in values.tolist()]
+        # not tolist: the text of a float32 is the shortest that tells it from other float32
+        return ["" if np.isnan(v) else str(int(v) if v.is_integer() else v) for v in values]
     if values.dtype.kind in "iu":
         names = None if classes is None else [_text(c) for c in classes]
         if names is not None and len(values) and values.max() >= len(names):
