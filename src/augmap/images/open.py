@@ -80,8 +80,11 @@ def open_images(
     if isinstance(source, ImageSet):
         wanted = [(preprocessing, source.preprocessing), (image_size, source.preprocessing.image_size)]
         wanted += [(channels, source.preprocessing.channels)]
-        if any(w not in (None, have) for w, have in wanted) or labels != "folder" or only_split or exclude:
+        wanted += [(labels, "folder"), (max_pixels, MAX_PIXELS)]
+        if any(w not in (None, have) for w, have in wanted) or only_split or exclude:
             raise InputError(f"{source.source} is open already; give these options where it is opened")
+        if strict and source.skipped:
+            raise _strict_error(source.source, source.skipped, len(source) + len(source.skipped))
         return source
     if max_pixels < 1:
         raise InputError(f"max_pixels must be at least 1, got {max_pixels}")
