@@ -192,6 +192,11 @@ def test_images_that_moved_and_images_that_are_others(there, trained, capsys):
     second.unlink()
     assert run([*arguments, "--images", "moved"]) == 2
     assert "1 of the map's 48 images are not there, first 'down/" in capsys.readouterr().err
+    second.write_text("no picture")
+    assert run([*arguments, "--images", "moved"]) == 2
+    assert f"first 'down/{second.name}' (not an image)" in capsys.readouterr().err
+    assert run([*arguments, "--images", "moved", "--max-pixels", "575"]) == 2
+    assert "(24 x 24 pixels, more than --max-pixels 575)" in capsys.readouterr().err
 
 
 def test_a_part_of_a_map_finds_its_images(there, capsys):
