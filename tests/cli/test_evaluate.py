@@ -176,6 +176,21 @@ def test_labels_from_a_table_or_none(there, capsys):
     assert "not measured: knn: it needs labels, and there are none" in out
 
 
+def test_a_table_for_more_images_than_the_map_shows(there, capsys):
+    m = ImageMap.load(there)
+    m.take(range(0, 48, 2)).save("part.map")
+    rows = [(name, "ab"[i % 4 // 2]) for i, name in enumerate(m.names)]
+    with open("labels.csv", "w", newline="") as file:
+        csv.writer(file).writerows([("name", "label"), *rows])
+    arguments = ["evaluate", "part.map", "-k", "5", "--metrics", "knn", "--images", "none", "--no-save"]
+    assert run([*arguments, "--labels", "labels.csv"]) == 0
+    assert "with labels: label (2 labels)" in capsys.readouterr().out
+    with open("labels.csv", "w", newline="") as file:
+        csv.writer(file).writerows([("name", "label"), *((f"photos/{name}", label) for name, label in rows)])
+    assert run([*arguments, "--labels", "labels.csv"]) == 2
+    assert "labels.csv: 48 of 48 names are not among the images, first 'photos/" in capsys.readouterr().err
+
+
 def test_images_that_moved_and_images_that_are_others(there, trained, capsys):
     shutil.copytree(trained / "photos", "moved")
     arguments = ["evaluate", "photos.map", "-k", "5", "--metrics", "knn", "--no-save"]

@@ -83,7 +83,7 @@ def evaluate(
     m = ImageMap.load(map)
     columns: Mapping[str, Any] | None = None if labels == "folder" else {}
     if labels not in ("folder", "none"):
-        columns = read_labels(labels, m.names, [name for name, _ in m.skipped])
+        columns = read_labels(labels, m.names, [name for name, _ in m.skipped], of_more=True)
     wanted = None if metrics is None else [name.strip() for name in metrics.split(",")]
     with Progress() as progress:
         pixels, note = map_pixels(m, images, cache, progress.counter("reading images"), max_pixels)

@@ -129,20 +129,14 @@ def _filtered(
         kept = [s for s in listing.skipped if names.split_of(s.name) in ("", wanted)]
         listing = dataclasses.replace(select(listing, rows), skipped=kept)
     if exclude is not None:
-        out = labels.read_excluded(exclude)
-        drop = set(out) | {names.escape(name) for name in out}
+        drop, strange = labels.known_excluded(exclude, listing.names, [s.name for s in listing.skipped])
         rows = [i for i, name in enumerate(listing.names) if name not in drop]
         if not rows:
             raise InputError(f"{exclude}: leaves out all {len(listing)} images; keep some")
-        gone = len(listing) - len(rows)
-        notes.append(
-            f"{gone} images left out by {os.fspath(exclude)}"
-            + (
-                f"; {len(out) - gone} of its {len(out)} names are not among the images"
-                if gone < len(out)
-                else ""
-            )
-        )
+        note = f"{len(listing) - len(rows)} images left out by {os.fspath(exclude)}"
+        if strange:
+            note += f"; {len(strange)} of its {len(drop) + len(strange)} names are not among the images"
+        notes.append(note)
         listing = select(listing, rows)
     if listing.others:
         notes.append(f"{listing.others} other files ignored")
