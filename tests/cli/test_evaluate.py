@@ -226,6 +226,22 @@ def test_a_part_of_a_map_finds_its_images(there, capsys):
     assert value == knn_accuracy(x, m.labels[rows], k=5).accuracy
 
 
+def test_a_relative_source_is_not_looked_for_in_the_working_folder(there, trained, capsys):
+    m = ImageMap.load(there)
+    m.info = {**m.info, "source": "photos", "root": str(trained / "photos")}
+    m.save(there, overwrite=True)
+    shutil.copytree(trained / "photos" / "across", "photos")  # another folder of that name
+    arguments = ["evaluate", "photos.map", "-k", "5", "--metrics", "knn", "--no-save"]
+    assert run(arguments) == 0
+    assert "pixels" in capsys.readouterr().out
+    m.info = {**m.info, "root": str(trained / "gone")}
+    m.save(there, overwrite=True)
+    assert run(arguments) == 0
+    out, err = capsys.readouterr()
+    assert "without the images: photos holds other images in this folder: 48 of the map's 48" in out
+    assert "reading images" not in err
+
+
 def test_a_source_that_is_gone_is_said(there, capsys):
     m = ImageMap.load(there)
     m.info = {**m.info, "source": "nowhere"}

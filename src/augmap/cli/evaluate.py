@@ -158,11 +158,11 @@ def map_pixels(
     """
     if images == "none":
         return None, "left out by --images none"
-    source = images or m.info.get("source")
-    if images is None and not (isinstance(source, str) and os.path.exists(source)):
-        return None, f"{source or 'where they lay'} is not here; give --images"
+    from augmap.images.recorded import recorded_source
+
     try:
-        return _opened(m, str(source), cache, progress, max_pixels), str(source)
+        source = recorded_source(m.info, m.names, cache=cache) if images is None else images
+        return _opened(m, source, cache, progress, max_pixels), source
     except InputError as error:
         if images is not None:
             raise

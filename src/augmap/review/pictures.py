@@ -16,6 +16,7 @@ from augmap.imagemap import ImageMap
 from augmap.images.decode import MAX_PIXELS
 from augmap.images.imageset import ImageSet, digest_rows, fingerprint
 from augmap.images.open import open_images
+from augmap.images.recorded import recorded_source
 
 Progress = Callable[[int, int], None]
 
@@ -71,9 +72,12 @@ def open_pictures(
     InputError
         ``images`` cannot be opened, or holds other images.
     """
-    if images is None and not isinstance(m.info.get("source"), str):
-        return _thumbnails(m, "the map does not say where its images are; --images says it")
-    source = m.info["source"] if images is None else images
+    source = images
+    if images is None:
+        try:
+            source = recorded_source(m.info, m.names, cache=cache)
+        except InputError as error:
+            return _thumbnails(m, f"{error}; give --images")
     try:
         if m.preprocessing is None and not isinstance(source, ImageSet):
             raise InputError(f"{source}: the map does not say how its pictures were brought to one size")
