@@ -214,6 +214,11 @@ def test_list_of_paths_and_one_file(write):
         open_images([a, a.with_name("nope.png")])
     with pytest.raises(InputError, match="must name files, this is a folder"):
         open_images([a, a.parent])
+    again = os.path.join(a.parent, ".", a.name)
+    with pytest.raises(
+        InputError, match=r"a.png: stands twice in the list of paths, as entries 0 and 2; name"
+    ):
+        open_images([a, b, again, b])
     with pytest.raises(InputError, match="an empty list"):
         open_images([])
 

@@ -72,8 +72,14 @@ def list_files(paths: Iterable[str | os.PathLike[str]]) -> Listing:
     """List files one by one, in the order given, named relative to the folder they have in common."""
     paths = [os.path.abspath(os.fspath(p)) for p in paths]
     root = os.path.commonpath([os.path.dirname(p) for p in paths])
-    found = _Found(root)
-    for path in paths:
+    found, entries = _Found(root), {}
+    for i, path in enumerate(paths):
+        if (
+            first := entries.setdefault(path, i)
+        ) != i:  # one row for both: rows would no longer be the list's
+            raise InputError(
+                f"{path}: stands twice in the list of paths, as entries {first} and {i}; name each file once"
+            )
         if os.path.isdir(path):
             raise InputError(f"{path}: a list of paths must name files, this is a folder; pass it by itself")
         if not os.path.lexists(path):
