@@ -66,6 +66,16 @@ def test_refused(array, message):
         open_images(array)
 
 
+def test_floats_that_miss_the_range_by_their_rounding_are_taken():
+    array = np.full((2, 4, 4), 1 + 2**-23, np.float32)
+    array[0] = -1e-7
+    assert open_images(array).pixels.ravel().tolist() == [0] * 16 + [255] * 16
+    with pytest.raises(InputError, match=r"must lie in \[0, 1\], got \[0, 1.00001\]"):
+        open_images(np.linspace(0, 1.00001, 16).reshape(1, 4, 4))
+    with pytest.raises(InputError, match=r"got \[0, 1.000002\]"):
+        open_images(np.linspace(0, 1.000002, 16).reshape(1, 4, 4))
+
+
 def test_one_bad_row_is_named():
     array = np.zeros((100, 4, 4))
     array[77, 0, 0] = 2
