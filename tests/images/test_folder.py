@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from augmap.errors import InputError
+from augmap.folder import commit
 from augmap.images.folder import list_folder
 from augmap.images.open import open_images
 from hostile import BAD, BOMB_PIXELS, GOOD, OTHERS, save_gradient
@@ -182,6 +183,12 @@ def test_maps_and_reviews_inside_are_left_out(tmp_path, write):
     (root / "cat" / "a.png").unlink()
     with pytest.raises(InputError, match=r"no images in it .*3 folders that augmap made are left out"):
         open_images(root)
+
+
+def test_what_is_left_out_is_what_augmap_writes(tmp_path, write):
+    write("a.png")
+    commit(tmp_path / "in" / "m.map", {"thumbs/page-000.webp": b"RIFF"}, {})
+    assert "1 folder that augmap made is left out: 'm.map'" in open_images(tmp_path / "in").notes
 
 
 def test_a_map_that_is_asked_for_is_opened(tmp_path):

@@ -24,7 +24,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from augmap import folder as disk
 from augmap.errors import InputError
 from augmap.images.imageset import Skipped
 from augmap.images.listing import Listing, from_paths
@@ -35,8 +34,8 @@ EXTENSIONS = frozenset({
     *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".avif", ".heic", ".heif"),
 })  # fmt: skip
 _MADE = {
-    disk.RECORD: {"format_version", "files"},
-    f".incoming/{disk.RECORD}": {"format_version", "files"},
+    "map.json": {"format_version", "files"},
+    ".incoming/map.json": {"format_version", "files"},
     "review.json": {"augmap", "queues"},
 }
 """Files that a folder made by augmap is known by, and what stands in each."""
@@ -74,9 +73,8 @@ def list_files(paths: Iterable[str | os.PathLike[str]]) -> Listing:
     root = os.path.commonpath([os.path.dirname(p) for p in paths])
     found, entries = _Found(root), {}
     for i, path in enumerate(paths):
-        if (
-            first := entries.setdefault(path, i)
-        ) != i:  # one row for both: rows would no longer be the list's
+        first = entries.setdefault(path, i)
+        if first != i:  # one row for both, and rows would no longer be the list's
             raise InputError(
                 f"{path}: stands twice in the list of paths, as entries {first} and {i}; name each file once"
             )
