@@ -136,6 +136,22 @@ def test_an_encoder_whose_description_was_edited(made, tmp_path, change):
 # -- fit ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"image_size": 16},
+        {"labels": "none"},
+        {"only_split": "train"},
+        {"exclude": "x.csv"},
+        {"max_pixels": 9},
+    ],
+)
+def test_an_open_set_takes_no_options_of_opening(option):
+    opened = open_images(images(8))
+    with pytest.raises(InputError, match="array is open already; give these options where it is opened"):
+        augmap.fit(opened, **option, **TINY)
+
+
 def test_what_is_saved_is_what_is_returned(made):
     m, place, said = made
     again = augmap.load(place)

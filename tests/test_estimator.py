@@ -148,7 +148,7 @@ def test_no_row_goes_missing(fitted, photos, tmp_path):
         fitted.transform([good, str(bad)])
     with pytest.raises(InputError, match=r"1 of 2 files cannot be read, first .*bad\.png"):
         TSimCNE(**TINY).fit_transform([good, str(bad)])
-    with pytest.raises(InputError, match="X has 2 entries but 1 different images; leave out"):
+    with pytest.raises(InputError, match="stands twice in the list of paths, as entries 0 and 1"):
         fitted.transform([good, good])
 
 

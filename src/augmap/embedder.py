@@ -136,4 +136,4 @@ def open_for(images: Any, preprocessing: Preprocessing | None, **options: Any) -
             f"{images.source}: opened at {given[0]} px with {given[1]} channels, the map takes {asked[0]} px "
             f"with {asked[1]}; give the folder or array itself, or open it with the map's preprocessing"
         )
-    return images
+    return open_images(images, **options)  # which refuses what an open set cannot follow any more

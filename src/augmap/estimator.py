@@ -106,7 +106,7 @@ class TSimCNE(TransformerMixin, BaseEstimator):
         InputError
             An image cannot be read: a row would be missing. ``fit`` skips such images.
         """
-        return _every_row(X, self._fit(X, strict=True).embedding_)
+        return self._fit(X, strict=True).embedding_
 
     def transform(self, X: Any) -> np.ndarray:
         """Return the positions of images on the map that was fitted, (n, dim) float32.
@@ -126,7 +126,7 @@ class TSimCNE(TransformerMixin, BaseEstimator):
                 f"{len(placed.skipped)} images cannot be read, first {name!r} ({reason}); "
                 "remove them, or use map_.embed, which leaves them out"
             )
-        return _every_row(X, placed.positions)
+        return placed.positions
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the names of the output's columns."""
@@ -137,12 +137,3 @@ class TSimCNE(TransformerMixin, BaseEstimator):
         """Save the map; see :meth:`augmap.ImageMap.save`."""
         check_is_fitted(self, "map_")
         return self.map_.save(path)
-
-
-def _every_row(X: Any, positions: np.ndarray) -> np.ndarray:
-    """See that row i of the positions is entry i of a list: a path that stands twice is one image."""
-    if isinstance(X, list | tuple) and len(X) != len(positions):
-        raise InputError(
-            f"X has {len(X)} entries but {len(positions)} different images; leave out what stands in it twice"
-        )
-    return positions

@@ -15,6 +15,7 @@ from augmap.cli import embed as command
 from augmap.cli.main import run
 from augmap.errors import InputError
 from augmap.imagemap import ImageMap
+from augmap.images.imageset import Skipped
 from augmap.items import Items
 
 
@@ -50,14 +51,14 @@ def fake_house(monkeypatch):
     """Stand-ins for loading and decoding: the command's own work is what is looked at."""
     seen = {}
     m = some_map(["a.png", "b.png"])
-    opened = types.SimpleNamespace(skipped=[("c.png", "not an image")])
+    opened = types.SimpleNamespace(skipped=[Skipped("c.png", "not an image"), Skipped("d.png", "empty")])
 
     def load(path, device):
         seen["load"] = (path.name, device)
         return m
 
-    def open_images(images, *, preprocessing, strict, cache, progress):
-        seen["open"] = (images, preprocessing, strict, cache)
+    def open_images(images, *, preprocessing, strict, cache, progress, max_pixels=None):
+        seen["open"] = (images, preprocessing, strict, cache, max_pixels)
         progress(2, 2)
         return opened
 
@@ -85,14 +86,17 @@ def test_every_option_arrives(fake_house, tmp_path, capsys):
         "--strict",
         "--cache",
         "there",
+        "--max-pixels",
+        "99",
     ]
     assert run(arguments) == 0
     assert seen["load"] == ("some.map", "cpu")
-    assert seen["open"] == ("photos", m.preprocessing, True, type(out)("there"))
+    assert seen["open"] == ("photos", m.preprocessing, True, type(out)("there"), 99)
     assert out.read_bytes() == command.points_csv(m)
     printed, progress = capsys.readouterr()
-    assert printed == f"{out}: 2 images placed, 1 file skipped\n"
+    assert printed == f"{out}: 2 images placed, 2 files skipped\n"
     assert "reading images: 100%" in progress
+    assert progress.endswith("skipped 'c.png' (not an image)\nskipped 'd.png' (empty)\n")
 
 
 def test_stdout_holds_the_table_alone(fake_house, capfdbinary):

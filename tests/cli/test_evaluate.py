@@ -176,6 +176,21 @@ def test_labels_from_a_table_or_none(there, capsys):
     assert "not measured: knn: it needs labels, and there are none" in out
 
 
+def test_a_table_for_more_images_than_the_map_shows(there, capsys):
+    m = ImageMap.load(there)
+    m.take(range(0, 48, 2)).save("part.map")
+    rows = [(name, "ab"[i % 4 // 2]) for i, name in enumerate(m.names)]
+    with open("labels.csv", "w", newline="") as file:
+        csv.writer(file).writerows([("name", "label"), *rows])
+    arguments = ["evaluate", "part.map", "-k", "5", "--metrics", "knn", "--images", "none", "--no-save"]
+    assert run([*arguments, "--labels", "labels.csv"]) == 0
+    assert "with labels: label (2 labels)" in capsys.readouterr().out
+    with open("labels.csv", "w", newline="") as file:
+        csv.writer(file).writerows([("name", "label"), *((f"photos/{name}", label) for name, label in rows)])
+    assert run([*arguments, "--labels", "labels.csv"]) == 2
+    assert "labels.csv: 48 of 48 names are not among the images, first 'photos/" in capsys.readouterr().err
+
+
 def test_images_that_moved_and_images_that_are_others(there, trained, capsys):
     shutil.copytree(trained / "photos", "moved")
     arguments = ["evaluate", "photos.map", "-k", "5", "--metrics", "knn", "--no-save"]
@@ -192,6 +207,11 @@ def test_images_that_moved_and_images_that_are_others(there, trained, capsys):
     second.unlink()
     assert run([*arguments, "--images", "moved"]) == 2
     assert "1 of the map's 48 images are not there, first 'down/" in capsys.readouterr().err
+    second.write_text("no picture")
+    assert run([*arguments, "--images", "moved"]) == 2
+    assert f"first 'down/{second.name}' (not an image)" in capsys.readouterr().err
+    assert run([*arguments, "--images", "moved", "--max-pixels", "575"]) == 2
+    assert "(24 x 24 pixels, more than --max-pixels 575)" in capsys.readouterr().err
 
 
 def test_a_part_of_a_map_finds_its_images(there, capsys):
@@ -204,6 +224,22 @@ def test_a_part_of_a_map_finds_its_images(there, capsys):
     x = opened.pixels.reshape(48, -1)[rows].astype(np.float32)
     (value,) = (s["value"] for s in found if s["space"] == "pixels")
     assert value == knn_accuracy(x, m.labels[rows], k=5).accuracy
+
+
+def test_a_relative_source_is_not_looked_for_in_the_working_folder(there, trained, capsys):
+    m = ImageMap.load(there)
+    m.info = {**m.info, "source": "photos", "root": str(trained / "photos")}
+    m.save(there, overwrite=True)
+    shutil.copytree(trained / "photos" / "across", "photos")  # another folder of that name
+    arguments = ["evaluate", "photos.map", "-k", "5", "--metrics", "knn", "--no-save"]
+    assert run(arguments) == 0
+    assert "pixels" in capsys.readouterr().out
+    m.info = {**m.info, "root": str(trained / "gone")}
+    m.save(there, overwrite=True)
+    assert run(arguments) == 0
+    out, err = capsys.readouterr()
+    assert "without the images: photos holds other images in this folder: 48 of the map's 48" in out
+    assert "reading images" not in err
 
 
 def test_a_source_that_is_gone_is_said(there, capsys):

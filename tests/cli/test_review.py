@@ -100,6 +100,12 @@ def test_mistakes_are_one_line(made, tmp_path, monkeypatch, capsys, arguments, m
     assert not (tmp_path / "review").exists()
 
 
+def test_a_limit_of_pixels_arrives(made, tmp_path, capsys):
+    arguments = ["review", str(made / "m.map"), "-o", str(tmp_path / "review")]
+    assert run([*arguments, "--images", str(made / "photos"), "--max-pixels", "575"]) == 2
+    assert "(24 x 24 pixels, more than --max-pixels 575)" in capsys.readouterr().err
+
+
 def test_nothing_decided(made, tmp_path, capsys):
     table = tmp_path / "review.csv"
     table.write_text("name,decision\nx.png,keep\n")

@@ -66,6 +66,16 @@ def test_refused(array, message):
         open_images(array)
 
 
+def test_floats_that_miss_the_range_by_their_rounding_are_taken():
+    array = np.full((2, 4, 4), 1 + 2**-23, np.float32)
+    array[0] = -1e-7
+    assert open_images(array).pixels.ravel().tolist() == [0] * 16 + [255] * 16
+    with pytest.raises(InputError, match=r"must lie in \[0, 1\], got \[0, 1.00001\]"):
+        open_images(np.linspace(0, 1.00001, 16).reshape(1, 4, 4))
+    with pytest.raises(InputError, match=r"got \[0, 1.000002\]"):
+        open_images(np.linspace(0, 1.000002, 16).reshape(1, 4, 4))
+
+
 def test_one_bad_row_is_named():
     array = np.zeros((100, 4, 4))
     array[77, 0, 0] = 2
@@ -85,6 +95,66 @@ def test_channels_as_asked_for():
         open_images(COLOUR, channels=2)
     with pytest.raises(InputError, match=r"have 2 channels, 3 are asked for; pass images that have them"):
         open_images(COLOUR[..., :2], channels=3)
+
+
+BYTES = np.zeros((60, 40, 13), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (BYTES[:32, :, :3], r"array: shape \(32, 40, 3\) may be one image or 32 .*X\[None\].*X\[..., None\]"),
+        (BYTES[:32, :, :4], r"shape \(32, 40, 4\) may be one image"),
+        (BYTES[:, :, :1], r"shape \(60, 40, 1\) may be one image"),
+        (np.zeros((50, 3, 32, 48), np.uint8), r"looks like \(n, c, h, w\).*X.transpose\(0, 2, 3, 1\)"),
+        (np.zeros((50, 1, 28, 28), np.uint8), r"looks like \(n, c, h, w\)"),
+        (np.zeros((50, 4, 16, 12), np.uint8), r"looks like \(n, c, h, w\)"),
+    ],
+)
+def test_one_image_or_another_order_is_not_taken_for_many(array, message):
+    with pytest.raises(InputError, match=message):
+        open_images(array)
+
+
+def test_the_other_reading_is_at_hand(tmp_path):
+    picture = BYTES[:32, :, :3]
+    assert open_images(picture[None], image_size=8).pixels.shape == (1, 8, 8, 3)
+    assert open_images(picture[..., None], image_size=8).pixels.shape == (32, 8, 8, 1)
+    # as many labels as rows: then the rows are images
+    np.savez(tmp_path / "a.npz", images=picture, labels=np.arange(32))
+    assert len(open_images(tmp_path / "a.npz")) == 32
+    np.save(tmp_path / "a.npy", picture)
+    with pytest.raises(InputError, match=r"a.npy: shape \(32, 40, 3\) may be one image"):
+        open_images(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize(
+    "shape", [(9, 3, 3), (9, 4, 4), (9, 1, 1), (9, 2, 3), (3, 8, 8), (4, 9, 5), (1, 8, 8)]
+)
+def test_grey_images_of_any_shape_that_only_many_can_have(shape):
+    assert len(open_images(np.zeros(shape, np.uint8), image_size=2)) == shape[0]
+
+
+@pytest.mark.parametrize("shape", [(9, 3, 3, 5), (9, 12, 8, 13), (9, 1, 1, 6), (9, 4, 4, 64), (9, 3, 20, 4)])
+def test_small_images_of_many_channels(shape):
+    assert open_images(np.zeros(shape, np.uint8), image_size=2).pixels.shape == (9, 2, 2, shape[3])
+
+
+def test_a_list_holds_one_image_an_item():
+    X, y = np.zeros((60, 8, 8, 3), np.uint8), np.arange(60)
+    for pair in ((X, X[:30]), (X, y), [X]):
+        with pytest.raises(InputError, match=r"item 0 is an array of shape \(60, 8, 8, 3\), not one image"):
+            open_images(pair)
+    for pair in ((X[..., 0], X[:30, ..., 0]), (X[..., 0], y)):
+        with pytest.raises(
+            InputError, match=r"item 0 is an array of shape \(60, 8, 8\), not one image \(h, w"
+        ):
+            open_images(pair)
+    with pytest.raises(InputError, match=r"item 1 is an array of shape \(60,\), not one image"):
+        open_images([X[0], y])
+    many = [np.zeros((9, 8, 5), np.uint8)] * 3
+    assert open_images(np.stack(many), image_size=8).pixels.shape == (3, 8, 8, 5)
+    assert len(open_images(many, image_size=8)) == 3
 
 
 @pytest.mark.parametrize("mapped", [True, False])
@@ -123,6 +193,15 @@ def test_npz_keys(tmp_path, key):
 def test_float_labels(tmp_path):
     np.savez(tmp_path / "a.npz", images=GREY[:4], labels=[1.0, 2.5, np.nan, 0.0])
     assert open_images(tmp_path / "a.npz").labels == {"label": ["1", "2.5", "", "0"]}
+
+
+def test_large_whole_numbers_stay_apart_as_labels(tmp_path):
+    values = [1234567.0, 1234568.0, -0.0, 0.1, 1e20, np.inf]
+    np.savez(tmp_path / "a.npz", images=GREY[:6], labels=values)
+    found = open_images(tmp_path / "a.npz").labels["label"]
+    assert found == ["1234567", "1234568", "0", "0.1", "100000000000000000000", "inf"]
+    np.savez(tmp_path / "b.npz", images=GREY[:2], labels=np.float32([0.1, 2]))
+    assert open_images(tmp_path / "b.npz").labels["label"] == ["0.1", "2"]
 
 
 def test_npz_names(tmp_path):
@@ -207,3 +286,19 @@ def test_tensors():
     half = torch.zeros(2, 1, 8, 8, dtype=torch.bfloat16, requires_grad=True)
     assert open_images(half).pixels.shape == (2, 8, 8, 1)
     np.testing.assert_array_equal(open_images(list(first)).pixels, COLOUR)
+
+
+def test_one_tensor_is_not_taken_for_many():
+    torch = pytest.importorskip("torch")
+    one = torch.zeros(3, 32, 40)
+    with pytest.raises(
+        InputError, match=r"tensor: shape \(3, 32, 40\) may be one image.*X\[None\].*X\[:, None\]"
+    ):
+        open_images(one)
+    assert open_images(one[None], image_size=8).pixels.shape == (1, 8, 8, 3)
+    assert open_images(one[:, None], image_size=8).pixels.shape == (3, 8, 8, 1)
+    with pytest.raises(InputError, match=r"tensor: shape \(32, 40, 3\) may be one image"):
+        open_images(torch.zeros(32, 40, 3))
+    assert open_images(torch.zeros(1, 32, 40), image_size=8).pixels.shape == (1, 8, 8, 1)
+    with pytest.raises(InputError, match=r"item 0 is an array of shape \(60, 3, 8, 8\), not one image"):
+        open_images((torch.zeros(60, 3, 8, 8), torch.arange(60)))

@@ -100,6 +100,9 @@ def test_items_that_are_no_images():
         open_images(Items(lambda i: {"text": 3}))
     with pytest.raises(InputError, match=r"Items of 70 images, image '000000': .* do not normalise"):
         open_images(Items(lambda i: COLOUR[i] / 100 - 1))
+    for shape in ((60,), (2, 8, 8, 3)):
+        with pytest.raises(InputError, match=r"must have shape \(h, w\) or \(h, w, c\), got"):
+            open_images(Items(lambda i, shape=shape: np.zeros(shape)))
     with pytest.raises(InputError, match="Items is empty"):
         open_images(Items(lambda i: COLOUR[i], n=0))
     with pytest.raises(InputError, match="from a generator: read in a stream"):

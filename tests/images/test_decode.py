@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
 
 import numpy as np
@@ -63,6 +64,35 @@ def test_exif_turns_once(orientation, kind):
 def test_broken_exif_turns_nothing():
     data = encoded(Image.fromarray(RGB), exif=b"Exif\0\0not TIFF at all")
     np.testing.assert_array_equal(decoded(data), RGB)
+
+
+def odd_exif(orientation: int) -> bytes:
+    """EXIF that turns the picture, and whose XResolution is the text 72 where a ratio belongs."""
+    entries = struct.pack("<HHIHH", 0x0112, 3, 1, orientation, 0) + struct.pack("<HHI4s", 0x011A, 2, 3, b"72")
+    return b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + entries + struct.pack("<I", 0)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", [2, 6])
+def test_exif_with_an_odd_entry_turns_as_it_says(orientation, kind):
+    stored = Image.fromarray(gradient(31, 16))
+    plain = Image.Exif()
+    plain[0x0112] = orientation
+    options = {"quality": 100} if kind in ("JPEG", "WEBP") else {}
+    expected = decoded(encoded(stored, kind, exif=plain, **options))
+    np.testing.assert_array_equal(
+        decoded(encoded(stored, kind, exif=odd_exif(orientation), **options)), expected
+    )
+
+
+def test_exif_of_any_bytes_skips_no_picture():
+    random = np.random.default_rng(0)
+    whole = np.frombuffer(odd_exif(6), np.uint8)
+    for _ in range(300):
+        block = whole.copy()
+        at = random.integers(14, len(block), random.integers(1, 9))
+        block[at] = random.integers(0, 256, len(at))
+        assert decoded(encoded(Image.fromarray(RGB), exif=block.tobytes())).shape == RGB.shape
 
 
 def test_alpha_lies_over_white():

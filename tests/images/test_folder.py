@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from augmap.errors import InputError
+from augmap.folder import commit
 from augmap.images.folder import list_folder
 from augmap.images.open import open_images
-from hostile import BAD, BOMB_PIXELS, GOOD, OTHERS
+from hostile import BAD, BOMB_PIXELS, GOOD, OTHERS, save_gradient
 
 
 def test_hostile_folder(hostile):
@@ -152,6 +153,60 @@ def test_glob(tmp_path, write):
         open_images(f"{root}/*.tiff")
 
 
+def as_map(folder: Path) -> None:
+    """What a map is known by, and a page of thumbnails."""
+    save_gradient(folder / "thumbs" / "page-000.webp")
+    (folder / "map.json").write_text(json.dumps({"format_version": 1, "files": {}}))
+
+
+def test_maps_and_reviews_inside_are_left_out(tmp_path, write):
+    write("cat/a.png")
+    before = open_images(tmp_path / "in")
+    root = tmp_path / "in"
+    as_map(root / "photos.map")
+    as_map(root / "cat" / "arriving" / ".incoming")
+    save_gradient(root / "cat" / "arriving" / "old.png")
+    save_gradient(root / "review" / "outliers.png")
+    (root / "review" / "review.json").write_text(json.dumps({"augmap": "0.2", "queues": {}}))
+    after = open_images(root)
+    assert after.names == ["cat/a.png"]
+    assert after.fingerprint == before.fingerprint
+    assert after.labels == before.labels
+    note = "3 folders that augmap made are left out: 'cat/arriving', 'photos.map', 'review'"
+    assert note in after.notes
+    for pattern in ("*", "**/*.*"):
+        matched = open_images(f"{root}/{pattern}")
+        assert matched.names == ["cat/a.png"]
+        assert note in matched.notes
+    (root / "linked").symlink_to(root / "photos.map")
+    assert open_images(root).names == ["cat/a.png"]
+    (root / "cat" / "a.png").unlink()
+    with pytest.raises(InputError, match=r"no images in it .*3 folders that augmap made are left out"):
+        open_images(root)
+
+
+def test_what_is_left_out_is_what_augmap_writes(tmp_path, write):
+    write("a.png")
+    commit(tmp_path / "in" / "m.map", {"thumbs/page-000.webp": b"RIFF"}, {})
+    assert "1 folder that augmap made is left out: 'm.map'" in open_images(tmp_path / "in").notes
+
+
+def test_a_map_that_is_asked_for_is_opened(tmp_path):
+    as_map(tmp_path / "photos.map")
+    assert open_images(tmp_path / "photos.map" / "thumbs").names == ["page-000.webp"]
+    assert open_images(f"{tmp_path}/photos.map/thumbs/*").names == ["page-000.webp"]
+    assert open_images([tmp_path / "photos.map" / "thumbs" / "page-000.webp"]).names == ["page-000.webp"]
+
+
+@pytest.mark.parametrize("content", ["{}", "[1]", "{", '{"format_version": 1, "layers": []}', "[" * 100_000])
+def test_a_file_that_is_only_called_so_hides_nothing(tmp_path, write, content):
+    for name in ("game/a.png", "film/b.png"):
+        write(name)
+    (tmp_path / "in" / "game" / "map.json").write_text(content)
+    (tmp_path / "in" / "film" / "review.json").write_text(content)
+    assert open_images(tmp_path / "in").names == ["film/b.png", "game/a.png"]
+
+
 def test_folder_name_with_magic_characters(write, tmp_path):
     write("a.png", root=tmp_path / "set[1]")
     assert open_images(tmp_path / "set[1]").names == ["a.png"]
@@ -166,6 +221,11 @@ def test_list_of_paths_and_one_file(write):
         open_images([a, a.with_name("nope.png")])
     with pytest.raises(InputError, match="must name files, this is a folder"):
         open_images([a, a.parent])
+    again = os.path.join(a.parent, ".", a.name)
+    with pytest.raises(
+        InputError, match=r"a.png: stands twice in the list of paths, as entries 0 and 2; name"
+    ):
+        open_images([a, b, again, b])
     with pytest.raises(InputError, match="an empty list"):
         open_images([])
 

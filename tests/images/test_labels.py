@@ -99,6 +99,19 @@ def test_exclude(tree, tmp_path, text, left, note):
     assert any(note in n for n in opened.notes)
 
 
+def test_a_name_that_stands_twice_is_left_out_once(tree, tmp_path):
+    path = tmp_path / "review.csv"
+    path.write_text(
+        "queue,name,decision\nduplicates,d.png,drop\noutliers,./d.png,drop\nerrors,bad.png,drop\n"
+    )
+    opened = open_images(tree, exclude=path)
+    assert opened.names == NAMES[1:]
+    assert f"2 images left out by {path}" in opened.notes  # bad.png too, before it was found unreadable
+    path.write_text("name\nd.png\nd.png\ngone.png\ngone.png\n")
+    note = f"1 images left out by {path}; 1 of its 2 names are not among the images"
+    assert note in open_images(tree, exclude=path).notes
+
+
 def test_exclude_that_is_wrong(tree, tmp_path):
     path = tmp_path / "review.csv"
     path.write_text("file\nd.png\n")

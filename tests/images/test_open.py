@@ -98,9 +98,19 @@ def test_image_set(write, tmp_path):
     opened = open_images(tmp_path / "in", image_size=8, store=False)
     assert open_images(opened) is opened
     assert open_images(opened, preprocessing=opened.preprocessing, image_size=8) is opened
-    for option in ({"image_size": 9}, {"only_split": "train"}, {"labels": "none"}):
+    assert open_images(opened, strict=True) is opened
+    for option in (
+        {"image_size": 9},
+        {"only_split": "train"},
+        {"labels": "none"},
+        {"exclude": "x.csv"},
+        {"max_pixels": 9},
+    ):
         with pytest.raises(InputError, match="in is open already; give these options where it is opened"):
             open_images(opened, **option)
+    (tmp_path / "in" / "bad.png").touch()
+    with pytest.raises(InputError, match=r"1 of 5 files cannot be read, first 'bad.png'.*leave out --strict"):
+        open_images(open_images(tmp_path / "in", image_size=8, store=False), strict=True)
     part = opened.subset([3, 0])
     assert part.names == [opened.names[3], opened.names[0]]
     assert part.labels == {"label": ["b", "a"]}

@@ -68,12 +68,23 @@ def test_images_that_moved_leave_thumbnails(folder, tmp_path):
     folder.rename(tmp_path / "elsewhere")
     pictures, seen = open_pictures(m)
     assert seen.startswith("thumbnails: ")
-    assert "no such file or folder" in seen
+    assert seen == f"thumbnails: {folder} is not here; give --images"
     assert pictures.pixels is None
     np.testing.assert_array_equal(pictures.read(np.array([3, 1])), m.thumbs.images(np.array([3, 1])))
     again, seen = open_pictures(m, str(tmp_path / "elsewhere"))
     assert again.pixels is not None
     assert seen == f"pixels of {tmp_path / 'elsewhere'}"
+
+
+def test_a_relative_source_is_not_looked_for_in_the_working_folder(folder, tmp_path, monkeypatch):
+    m = map_from(folder)
+    m.info = {**m.info, "source": "photos", "root": str(folder)}
+    (tmp_path / "here" / "photos").mkdir(parents=True)
+    Image.fromarray(textures(1, size=16)[0]).save(tmp_path / "here" / "photos" / "x.png")
+    monkeypatch.chdir(tmp_path / "here")
+    assert open_pictures(m)[1] == f"pixels of {folder}"
+    folder.rename(tmp_path / "elsewhere")
+    assert open_pictures(m)[1].startswith("thumbnails: photos holds other images in this folder")
 
 
 def test_images_that_changed_are_not_taken_for_the_maps(folder):
@@ -98,7 +109,7 @@ def test_a_map_that_does_not_say(folder):
     bare = map_of(np.zeros((3, 2)))
     assert open_pictures(bare) == (
         None,
-        "no pictures: the map does not say where its images are; --images says it; the map has no thumbnails",
+        "no pictures: the map does not say where its images are; give --images; the map has no thumbnails",
     )
     m = map_from(folder)
     m.preprocessing = None

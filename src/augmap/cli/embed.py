@@ -30,11 +30,13 @@ def embed(
     ],
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first unreadable file.")] = False,
+    max_pixels: Annotated[int | None, typer.Option(min=1, help="Skip images with more pixels.")] = None,
     cache: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the pixel store.")] = None,
 ) -> None:
     """Place new images on an existing map: one forward pass, the same answer every time.
 
-    Writes a table with the columns name, x, y (and z), one row an image, in the map's coordinates.
+    Writes a table with the columns name, x, y (and z), one row an image, in the map's coordinates. Files that
+    cannot be read are named on stderr.
     """
     if str(output) != "-" and not output.absolute().parent.is_dir():
         raise InputError(f"{output}: its folder {output.parent} does not exist; create it or choose another")
@@ -53,7 +55,10 @@ def embed(
             strict=strict,
             cache=cache,
             progress=progress.counter("reading images"),
+            **({} if max_pixels is None else {"max_pixels": max_pixels}),
         )
+        for skipped in opened.skipped:  # all of them: no other file lists what has no row in the table
+            progress.say(f"skipped {skipped}")
     placed = m.embed(opened)
     table = points_csv(placed)
     if str(output) == "-":

@@ -63,6 +63,7 @@ def evaluate(
             "--save/--no-save", help="Keep metrics.json and the scores of single images in the map."
         ),
     ] = True,
+    max_pixels: Annotated[int | None, typer.Option(min=1, help="Skip images with more pixels.")] = None,
     cache: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the pixel store.")] = None,
 ) -> None:
     """Measure a map: with labels, where they lie; without, how true it is to the features.
@@ -82,10 +83,10 @@ def evaluate(
     m = ImageMap.load(map)
     columns: Mapping[str, Any] | None = None if labels == "folder" else {}
     if labels not in ("folder", "none"):
-        columns = read_labels(labels, m.names, [name for name, _ in m.skipped])
+        columns = read_labels(labels, m.names, [name for name, _ in m.skipped], of_more=True)
     wanted = None if metrics is None else [name.strip() for name in metrics.split(",")]
     with Progress() as progress:
-        pixels, note = map_pixels(m, images, cache, progress.counter("reading images"))
+        pixels, note = map_pixels(m, images, cache, progress.counter("reading images"), max_pixels)
         encoder, augmentation = (None, None) if pixels is None else map_views(m)
         measures, each = measure_each(
             m,
@@ -141,6 +142,7 @@ def map_pixels(
     images: str | None,
     cache: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
+    max_pixels: int | None = None,
 ) -> tuple[np.ndarray | None, str]:
     """Return the map's pixels and where they lay, or None and why not.
 
@@ -156,11 +158,11 @@ def map_pixels(
     """
     if images == "none":
         return None, "left out by --images none"
-    source = images or m.info.get("source")
-    if images is None and not (isinstance(source, str) and os.path.exists(source)):
-        return None, f"{source or 'where they lay'} is not here; give --images"
+    from augmap.images.recorded import recorded_source
+
     try:
-        return _opened(m, str(source), cache, progress), str(source)
+        source = recorded_source(m.info, m.names, cache=cache) if images is None else images
+        return _opened(m, source, cache, progress, max_pixels), source
     except InputError as error:
         if images is not None:
             raise
@@ -168,7 +170,11 @@ def map_pixels(
 
 
 def _opened(
-    m: ImageMap, source: str, cache: Path | None, progress: Callable[[int, int], None] | None
+    m: ImageMap,
+    source: str,
+    cache: Path | None,
+    progress: Callable[[int, int], None] | None,
+    max_pixels: int | None,
 ) -> np.ndarray:
     """Open the images and bring them into the order of the map.
 
@@ -181,14 +187,20 @@ def _opened(
 
     if m.preprocessing is None or "fingerprint" not in m.info:
         raise InputError("the map does not say which images it shows, so that none can be held against it")
-    opened = open_images(source, preprocessing=m.preprocessing, labels="none", cache=cache, progress=progress)
+    opened = open_images(
+        source,
+        preprocessing=m.preprocessing,
+        labels="none",
+        cache=cache,
+        progress=progress,
+        **({} if max_pixels is None else {"max_pixels": max_pixels}),
+    )
     known = opened.fingerprint == m.info["fingerprint"]
     if not known or opened.names != m.names:  # there are more, or the map is a part of the one that was made
         row = {name: i for i, name in enumerate(opened.names)}
-        missing = [name for name in m.names if name not in row]
-        if missing:
+        if missing := opened.missing(m.names):
             raise InputError(
-                f"{source}: {len(missing)} of the map's {m.n} images are not there, first {missing[0]!r}"
+                f"{source}: {len(missing)} of the map's {m.n} images are not there, first {missing[0]}"
             )
         opened = opened.subset([row[name] for name in m.names])
     if not known and opened.fingerprint != m.info["fingerprint"]:

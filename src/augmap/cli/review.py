@@ -31,6 +31,7 @@ def review(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a review; what was decided in it is carried over.")
     ] = False,
+    max_pixels: Annotated[int | None, typer.Option(min=1, help="Skip images with more pixels.")] = None,
     cache: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder of the pixel store.")] = None,
 ) -> None:
     """Find duplicates, outliers, label disagreements, uncertain images, islands and clusters.
@@ -52,7 +53,13 @@ def review(
     from augmap.review.uncertainty import cannot_spread, spread_of
 
     with Progress() as progress:
-        pictures, seen = open_pictures(m, images, cache=cache, progress=progress.counter("reading images"))
+        pictures, seen = open_pictures(
+            m,
+            images,
+            cache=cache,
+            progress=progress.counter("reading images"),
+            **({} if max_pixels is None else {"max_pixels": max_pixels}),
+        )
         spread: Any = "not asked for (--views 0)"
         if views:
             spread = cannot_spread(m)

@@ -100,7 +100,8 @@ def list_array(
     InputError
         When the shape or type is not one of images.
     """
-    array = check_array(array, source, channels_first)
+    counted = names is not None or bool(labels)  # as many as there are images, which is seen to below
+    array = check_array(array, source, channels_first, one_possible=not counted)
     n, notes = len(array), []
     texts = numbered(n) if names is None else [escape(_text(x)).lstrip("/") for x in names]
     if len(texts) != n:
@@ -125,18 +126,40 @@ def list_array(
 
 def list_sequence(items: Sequence[Any]) -> Listing:
     """List PIL images or arrays (h, w[, c]) of any sizes, given one by one."""
-    items = [channels_last(array_of(x)) if _is_tensor(x) else x for x in items]
     for i, item in enumerate(items):
-        if not (isinstance(item, np.ndarray) or hasattr(item, "getexif")):
+        if not (is_array(item) or hasattr(item, "getexif")):
             raise InputError(
                 "a list of images must hold paths, PIL images or arrays, of one kind; "
                 f"item {i} is {type(item).__name__}"
             )
-    return Listing(source="list", **from_paths(numbered(len(items))), read=items.__getitem__, stamps=None)
+    images = [channels_last(array_of(x)) if _is_tensor(x) else x for x in items]
+    for i, image in enumerate(images):
+        if isinstance(image, np.ndarray) and not _may_be_one(image.shape):
+            raise InputError(
+                f"item {i} is an array of shape {tuple(items[i].shape)}, not one image (h, w) or (h, w, c); "
+                "pass an array of many images by itself, labels with names in a CSV file or an .npz"
+            )
+    return Listing(source="list", **from_paths(numbered(len(images))), read=images.__getitem__, stamps=None)
 
 
-def check_array(array: np.ndarray, source: str, channels_first: bool = False) -> np.ndarray:
-    """Return the array as (n, h, w, c) without copying it."""
+def _may_be_one(shape: tuple[int, ...]) -> bool:
+    """Return whether a shape can be that of one image (h, w[, c]), and is not rather that of many."""
+    # one image of so many channels is rarer than a stack that stands in a pair (X, y) or (X_train, X_test)
+    return len(shape) == 2 or (len(shape) == 3 and (shape[2] <= 4 or shape[2] < min(shape[1], 17)))
+
+
+def check_array(
+    array: np.ndarray, source: str, channels_first: bool = False, one_possible: bool = True
+) -> np.ndarray:
+    """Return the array as (n, h, w, c) without copying it.
+
+    Parameters
+    ----------
+    channels_first : bool
+        The array is (n, c, h, w).
+    one_possible : bool
+        An array of 3 axes that looks like one image is refused; False where the number of images is known.
+    """
     if array.ndim == 2:
         side = round(array.shape[1] ** 0.5)
         hint = (
@@ -145,7 +168,8 @@ def check_array(array: np.ndarray, source: str, channels_first: bool = False) ->
             else "X.reshape(-1, height, width)"
         )
         raise InputError(
-            f"{source}: shape {array.shape} is flat; give images (n, h, w) or (n, h, w, c): {hint}"
+            f"{source}: shape {array.shape} is flat; give images (n, h, w) or (n, h, w, c): {hint}, "
+            "or X[None] if it is one image"
         )
     if array.ndim not in (3, 4):
         raise InputError(f"{source}: images must have shape (n, h, w) or (n, h, w, c), got {array.shape}")
@@ -162,15 +186,28 @@ def check_array(array: np.ndarray, source: str, channels_first: bool = False) ->
     if 0 in array.shape:
         raise InputError(f"{source}: shape {array.shape} holds no images")
     if array.ndim == 3:
+        if one_possible:
+            _check_many(array.shape, source, channels_first)
         return array[:, :, :, None]
     if channels_first:
         return array.transpose(0, 2, 3, 1)
-    if array.shape[1] in (1, 3) and array.shape[2] == array.shape[3] > 4:
+    if array.shape[1] in (1, 3, 4) and min(array.shape[2:]) > 4:  # not images 3 high with many channels
         raise InputError(
             f"{source}: shape {array.shape} looks like (n, c, h, w); channels come last: "
             "X.transpose(0, 2, 3, 1)"
         )
     return array
+
+
+def _check_many(shape: tuple[int, ...], source: str, channels_first: bool) -> None:
+    """Refuse 3 axes that are rather one image, (h, w, c) or a tensor (c, h, w), than n grey ones."""
+    first = channels_first and shape[0] == 3 and min(shape[1:]) > 4
+    if first or (shape[2] in (1, 3, 4) and min(shape[:2]) > 4):
+        many = "X[:, None]" if first else "X[..., None]"
+        raise InputError(
+            f"{source}: shape {tuple(shape)} may be one image or {shape[0]} grey ones; "
+            f"give X[None] for the one, {many} for the many"
+        )
 
 
 def label_texts(
@@ -181,7 +218,8 @@ def label_texts(
     if len(values) != n:
         raise InputError(f"{source}: {len(values)} values of {column!r} for {n} images")
     if values.dtype.kind == "f":  # numbers that pandas or a CSV file have made floats; NaN is no label
-        return ["" if np.isnan(v) else f"{v:g}" for v in values.tolist()]
+        # not tolist: the text of a float32 is the shortest that tells it from other float32
+        return ["" if np.isnan(v) else str(int(v) if v.is_integer() else v) for v in values]
     if values.dtype.kind in "iu":
         names = None if classes is None else [_text(c) for c in classes]
         if names is not None and len(values) and values.max() >= len(names):
@@ -204,7 +242,7 @@ def list_arraylike(source: Any) -> Listing:
         return list_array(source)
     array = array_of(source)
     last = array.ndim == 4 and array.shape[-1] in (1, 3, 4) and array.shape[1] not in (1, 3, 4)
-    return list_array(array, source="tensor", channels_first=array.ndim == 4 and not last)
+    return list_array(array, source="tensor", channels_first=not last)
 
 
 def join_splits(folder: str, parts: dict[str, str]) -> dict[str, Listing]:

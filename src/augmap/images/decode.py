@@ -29,11 +29,11 @@ from typing import IO
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from augmap.config import Preprocessing
 from augmap.images.listing import Payload, UnreadableError
-from augmap.images.rows import row_pixels
+from augmap.images.rows import row_pixels, row_shape
 from augmap.images.square import FILTERS, square
 
 MAX_PIXELS = 178_956_970
@@ -43,6 +43,16 @@ FORMATS = ["JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "JPEG2000"
 _guard = threading.Lock()
 _guarded: list[contextlib.ExitStack] = []
 _GREY = {"1", "L", "LA", "La", "I", "F"}
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation -> what makes the picture upright."""
 _HEIC = (b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevx", b"mif1", b"msf1")
 
 
@@ -77,7 +87,8 @@ def decode(payload: Payload, preprocessing: Preprocessing, max_pixels: int) -> U
 def header(payload: Payload) -> Header:
     """Return size and channels of one image without decoding it; raises as :func:`decode`."""
     if isinstance(payload, np.ndarray):
-        return Header(payload.shape[1], payload.shape[0], payload.shape[2] if payload.ndim == 3 else 1)
+        height, width, channels = row_shape(payload)
+        return Header(width, height, channels)
     with _reasons(payload), _opened(payload) as image:
         return Header(*image.size, 1 if _is_grey(image) else 3)
 
@@ -219,12 +230,15 @@ def _is_grey(image: Image.Image) -> bool:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Apply the EXIF rotation. (Of a TIFF Pillow has applied it itself, and has removed the tag.)"""
+    """Apply the EXIF rotation. (Of a TIFF Pillow has applied it itself, and has removed the tag.)
+
+    Pillow's ``exif_transpose`` would write the whole EXIF anew, and fail over any odd entry in it.
+    """
     try:
-        turned = image.getexif().get(0x0112, 1) in range(2, 9)
+        turn = _TURNS.get(image.getexif().get(0x0112, 1))
     except Exception:  # EXIF that cannot be read turns nothing
         return image
-    return ImageOps.exif_transpose(image) if turned else image
+    return image if turn is None else image.transpose(turn)
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

@@ -5,6 +5,8 @@ Rules:
 * Hidden files and folders (a leading dot, ``Thumbs.db``, ``desktop.ini``, ``__MACOSX``, ``@eaDir``) are
   left out.
 * A file whose extension says that it is no image is left out and counted. A file without extension is tried.
+* A folder below the root that augmap itself made, a map or a review, is left out and named in a note: its
+  thumbnails and contact sheets are no new images, and the names of an earlier map still fit.
 * Links are followed. A folder is read once, under its own name if it has one inside the root, so that a link
   that leads in a circle ends there.
 """
@@ -12,7 +14,10 @@ Rules:
 from __future__ import annotations
 
 import errno
+import functools
 import glob
+import itertools
+import json
 import os
 import stat
 from collections.abc import Iterable
@@ -28,6 +33,12 @@ EXTENSIONS = frozenset({
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"),
     *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".avif", ".heic", ".heif"),
 })  # fmt: skip
+_MADE = {
+    "map.json": {"format_version", "files"},
+    ".incoming/map.json": {"format_version", "files"},
+    "review.json": {"augmap", "queues"},
+}
+"""Files that a folder made by augmap is known by, and what stands in each."""
 _HIDDEN = {"thumbs.db", "desktop.ini", "__macosx", "@eadir"}
 
 
@@ -60,8 +71,13 @@ def list_files(paths: Iterable[str | os.PathLike[str]]) -> Listing:
     """List files one by one, in the order given, named relative to the folder they have in common."""
     paths = [os.path.abspath(os.fspath(p)) for p in paths]
     root = os.path.commonpath([os.path.dirname(p) for p in paths])
-    found = _Found(root)
-    for path in paths:
+    found, entries = _Found(root), {}
+    for i, path in enumerate(paths):
+        first = entries.setdefault(path, i)
+        if first != i:  # one row for both, and rows would no longer be the list's
+            raise InputError(
+                f"{path}: stands twice in the list of paths, as entries {first} and {i}; name each file once"
+            )
         if os.path.isdir(path):
             raise InputError(f"{path}: a list of paths must name files, this is a folder; pass it by itself")
         if not os.path.lexists(path):
@@ -89,6 +105,7 @@ class _Found:
     skipped: dict[str, Skipped] = field(default_factory=dict)
     folders: set[tuple[int, int]] = field(default_factory=set)  # device and inode of those read
     links: list[str] = field(default_factory=list)  # links to folders, to be followed at the end
+    made: set[str] = field(default_factory=set)  # folders that augmap made
     others: int = 0
 
     def name(self, path: str) -> str:
@@ -99,6 +116,16 @@ class _Found:
     def skip(self, path: str, reason: str) -> None:
         name = self.name(path)
         self.skipped[name] = Skipped(name, reason)
+
+    def notes(self) -> list[str]:
+        made = sorted(map(self.name, self.made))
+        if not made:
+            return []
+        first = ", ".join(map(repr, made[:3])) + (", ..." if len(made) > 3 else "")
+        some = (
+            "1 folder that augmap made is" if len(made) == 1 else f"{len(made)} folders that augmap made are"
+        )
+        return [f"{some} left out: {first}"]
 
     def listing(self, source: str, ordered: bool = False) -> Listing:
         names = list(self.files) if ordered else sorted(self.files)
@@ -111,6 +138,7 @@ class _Found:
             root=os.path.abspath(self.root),
             skipped=[self.skipped[name] for name in sorted(self.skipped)],
             others=self.others,
+            notes=self.notes(),
         )
 
 
@@ -130,7 +158,7 @@ def _read_tree(found: _Found, top: str, through_link: bool = False) -> None:
         try:
             status = os.stat(folder)
             if (status.st_dev, status.st_ino) in found.folders:
-                if through_link and folder == top:
+                if through_link and folder == top and not _is_made(folder):
                     found.skip(folder, "link to a folder that is already read (a circle, or a second name)")
                 continue
             found.folders.add((status.st_dev, status.st_ino))
@@ -140,6 +168,9 @@ def _read_tree(found: _Found, top: str, through_link: bool = False) -> None:
             if folder == found.root:
                 raise InputError(f"{folder}: cannot be read ({_why(error)})") from None
             found.skip(folder, f"folder cannot be read: {_why(error)}")
+            continue
+        if folder != found.root and _is_made(folder, {e.name for e in listed}):
+            found.made.add(folder)
             continue
         for entry in listed:
             if is_hidden(entry.name):
@@ -159,14 +190,15 @@ def _read_tree(found: _Found, top: str, through_link: bool = False) -> None:
 
 
 def _add_all(found: _Found, paths: list[str]) -> None:
+    is_made = functools.cache(_is_made)
     for path in paths:
-        if any(
-            is_hidden(part)
-            for part in os.path.relpath(path, found.root).split(os.sep)
-            if part not in (".", "..")
-        ):
+        parts = os.path.relpath(path, found.root).split(os.sep)
+        if any(is_hidden(part) for part in parts if part not in (".", "..")):
             continue
-        if os.path.isdir(path):
+        folders = itertools.accumulate(parts[:-1], os.path.join, initial=found.root)
+        if made := [folder for folder in itertools.islice(folders, 1, None) if is_made(folder)]:
+            found.made.add(made[0])
+        elif os.path.isdir(path):
             _walk(found, path)
         else:
             _add_file(found, path)
@@ -190,6 +222,28 @@ def _add_file(
         return
     name = found.name(path)
     found.files.setdefault(name, (path, f"{status.st_size} {status.st_mtime_ns}"))
+
+
+def _is_made(folder: str, there: Iterable[str] | None = None) -> bool:
+    """Return whether augmap made a folder: a map, be it about to be replaced, or a review.
+
+    Other programs too write files of these names; what stands in them tells.
+    """
+    if there is None:
+        try:
+            there = os.listdir(folder)
+        except OSError:
+            return False
+    for name, keys in _MADE.items():
+        if name.split("/")[0] not in there:
+            continue
+        try:
+            record = json.loads(Path(folder, name).read_bytes())
+        except (OSError, ValueError, RecursionError):
+            continue
+        if isinstance(record, dict) and keys <= record.keys():
+            return True
+    return False
 
 
 def _why(error: OSError) -> str:

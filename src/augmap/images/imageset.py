@@ -88,6 +88,12 @@ class ImageSet:
             notes=self.notes,
         )
 
+    def missing(self, names: Sequence[str]) -> list[str]:
+        """Return those of the names, as text, that are not among the images, with the reason where one is
+        known."""
+        there, reasons = set(self.names), {s.name: s for s in self.skipped}
+        return [str(reasons.get(name, repr(name))) for name in names if name not in there]
+
 
 def digest(pixels: np.ndarray) -> bytes:
     """Return the 16-byte digest of one image."""

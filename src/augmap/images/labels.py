@@ -11,7 +11,11 @@ from augmap.images.names import escape
 
 
 def read_labels(
-    path: str | os.PathLike[str], names: list[str], also_known: Collection[str] = ()
+    path: str | os.PathLike[str],
+    names: list[str],
+    also_known: Collection[str] = (),
+    *,
+    of_more: bool = False,
 ) -> dict[str, list[str]]:
     """Return label columns from a CSV file with columns ``name`` and ``label``, further ``..._label`` if any.
 
@@ -21,6 +25,9 @@ def read_labels(
         The images; one without a row gets ``""``.
     also_known : collection of str
         Names that may stand in the file though they are not among the images (skipped or left out).
+    of_more : bool
+        The file may speak of more images than these, which may be a part of others: names that are not known
+        are passed over, unless none is.
 
     Raises
     ------
@@ -46,7 +53,7 @@ def read_labels(
         elif name in index:
             for c, value in zip(columns, values, strict=True):
                 out[c][index[name]] = value
-    if strange:
+    if strange and not (of_more and seen):
         example = f", as {names[0]!r}" if names else ""
         raise InputError(
             f"{path}: {len(strange)} of {len(rows)} names are not among the images, first {strange[0]!r}; "
@@ -61,6 +68,23 @@ def read_excluded(path: str | os.PathLike[str]) -> list[str]:
     if "name" not in header:
         raise InputError(f"{path}: needs a column 'name', has {header}")
     return [r["name"] for r in rows if "decision" not in header or r["decision"].strip().lower() == "drop"]
+
+
+def known_excluded(
+    path: str | os.PathLike[str], names: Collection[str], also_known: Collection[str] = ()
+) -> tuple[set[str], set[str]]:
+    """Return the names to leave out that are known, as the images are called, and those that are not.
+
+    A name may stand in many rows (one for each queue of a review) and counts once.
+
+    Parameters
+    ----------
+    names, also_known
+        The images, and names of files that cannot be read.
+    """
+    index, known = set(names), set(also_known)
+    found = {name: _resolve(name, index, known) for name in read_excluded(path)}
+    return {x for x in found.values() if x is not None}, {name for name, x in found.items() if x is None}
 
 
 def _read(path: str | os.PathLike[str]) -> tuple[list[str], list[dict[str, str]]]:

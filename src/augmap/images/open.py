@@ -80,8 +80,11 @@ def open_images(
     if isinstance(source, ImageSet):
         wanted = [(preprocessing, source.preprocessing), (image_size, source.preprocessing.image_size)]
         wanted += [(channels, source.preprocessing.channels)]
-        if any(w not in (None, have) for w, have in wanted) or labels != "folder" or only_split or exclude:
+        wanted += [(labels, "folder"), (max_pixels, MAX_PIXELS)]
+        if any(w not in (None, have) for w, have in wanted) or only_split or exclude:
             raise InputError(f"{source.source} is open already; give these options where it is opened")
+        if strict and source.skipped:
+            raise _strict_error(source.source, source.skipped, len(source) + len(source.skipped))
         return source
     if max_pixels < 1:
         raise InputError(f"max_pixels must be at least 1, got {max_pixels}")
@@ -126,20 +129,14 @@ def _filtered(
         kept = [s for s in listing.skipped if names.split_of(s.name) in ("", wanted)]
         listing = dataclasses.replace(select(listing, rows), skipped=kept)
     if exclude is not None:
-        out = labels.read_excluded(exclude)
-        drop = set(out) | {names.escape(name) for name in out}
+        drop, strange = labels.known_excluded(exclude, listing.names, [s.name for s in listing.skipped])
         rows = [i for i, name in enumerate(listing.names) if name not in drop]
         if not rows:
             raise InputError(f"{exclude}: leaves out all {len(listing)} images; keep some")
-        gone = len(listing) - len(rows)
-        notes.append(
-            f"{gone} images left out by {os.fspath(exclude)}"
-            + (
-                f"; {len(out) - gone} of its {len(out)} names are not among the images"
-                if gone < len(out)
-                else ""
-            )
-        )
+        note = f"{len(listing) - len(rows)} images left out by {os.fspath(exclude)}"
+        if strange:
+            note += f"; {len(strange)} of its {len(drop) + len(strange)} names are not among the images"
+        notes.append(note)
         listing = select(listing, rows)
     if listing.others:
         notes.append(f"{listing.others} other files ignored")
@@ -215,8 +212,9 @@ def _image_set(
 def _nothing(listing: Listing) -> InputError:
     if listing.skipped:
         return InputError(f"{listing.source}: no image can be read, first {listing.skipped[0]}")
-    others = f" ({listing.others} files of other kinds)" if listing.others else ""
-    return InputError(f"{listing.source}: no images in it{others}; give {ACCEPTED}")
+    there = [f"{listing.others} files of other kinds"] if listing.others else []
+    why = f" ({'; '.join([*there, *listing.notes])})" if there or listing.notes else ""
+    return InputError(f"{listing.source}: no images in it{why}; give {ACCEPTED}")
 
 
 def _strict_error(source: str, failed: list[Skipped], n: int) -> InputError:

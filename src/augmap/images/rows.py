@@ -11,6 +11,10 @@ from augmap.config import Preprocessing
 from augmap.errors import InputError
 from augmap.images.square import FILTERS, square
 
+_ROUNDING = 1e-6
+"""What floats may lie outside of [0, 1]: a few steps of float32, as resizing leaves them; 1/4000 of a grey
+level."""
+
 
 def row_pixels(row: np.ndarray, preprocessing: Preprocessing) -> UInt8[np.ndarray, "s s c"]:
     """Return one image, an array (h, w) or (h, w, c) of uint8, bool or floats in [0, 1], as a square.
@@ -21,15 +25,25 @@ def row_pixels(row: np.ndarray, preprocessing: Preprocessing) -> UInt8[np.ndarra
         When values or channels are not what augmap takes.
     """
     size = preprocessing.image_size
-    if row.ndim == 2:
-        row = row[:, :, None]
-    if row.ndim != 3 or 0 in row.shape:
-        raise InputError(f"an image must have shape (h, w) or (h, w, c), got {row.shape}")
+    row = row.reshape(row_shape(row))
     image = _channels(to_uint8(row), preprocessing.channels)
     if image.shape[:2] == (size, size):
         return np.ascontiguousarray(image)
     planes = [square(Image.fromarray(p), size, FILTERS[preprocessing.resize]) for p in _planes(image)]
     return np.stack([np.asarray(p) for p in planes], axis=2)
+
+
+def row_shape(row: np.ndarray) -> tuple[int, int, int]:
+    """Return height, width and channels of one image.
+
+    Raises
+    ------
+    InputError
+        When the array has not the shape of one.
+    """
+    if row.ndim not in (2, 3) or 0 in row.shape:
+        raise InputError(f"an image must have shape (h, w) or (h, w, c), got {row.shape}")
+    return (row.shape[0], row.shape[1], row.shape[2] if row.ndim == 3 else 1)
 
 
 def to_uint8(values: np.ndarray) -> np.ndarray:
@@ -56,9 +70,9 @@ def to_uint8(values: np.ndarray) -> np.ndarray:
     low, high = float(values.min()), float(values.max())
     if not (np.isfinite(low) and np.isfinite(high)):
         raise InputError("an image holds NaN or infinite values: remove it, or pass numpy.nan_to_num(X)")
-    if low < 0 or high > 1:
+    if low < -_ROUNDING or high > 1 + _ROUNDING:
         raise InputError(
-            f"images of {values.dtype} must lie in [0, 1], got [{low:g}, {high:g}]: pass X / 255, "
+            f"images of {values.dtype} must lie in [0, 1], got [{low:.8g}, {high:.8g}]: pass X / 255, "
             "X / X.max(), or (X - X.min()) / (X.max() - X.min()); do not normalise by mean and std"
         )
     return np.rint(values.astype(np.float32) * np.float32(255)).astype(np.uint8)

@@ -13,8 +13,10 @@ from PIL import Image
 
 from augmap.errors import InputError
 from augmap.imagemap import ImageMap
+from augmap.images.decode import MAX_PIXELS
 from augmap.images.imageset import ImageSet, digest_rows, fingerprint
 from augmap.images.open import open_images
+from augmap.images.recorded import recorded_source
 
 Progress = Callable[[int, int], None]
 
@@ -55,6 +57,7 @@ def open_pictures(
     *,
     cache: str | Path | None = None,
     progress: Progress | None = None,
+    max_pixels: int = MAX_PIXELS,
 ) -> tuple[Pictures | None, str]:
     """Open the images of a map, or else its thumbnails; return them with a sentence that says which and why.
 
@@ -69,16 +72,25 @@ def open_pictures(
     InputError
         ``images`` cannot be opened, or holds other images.
     """
-    if images is None and not isinstance(m.info.get("source"), str):
-        return _thumbnails(m, "the map does not say where its images are; --images says it")
-    source = m.info["source"] if images is None else images
+    source = images
+    if images is None:
+        try:
+            source = recorded_source(m.info, m.names, cache=cache)
+        except InputError as error:
+            return _thumbnails(m, f"{error}; give --images")
     try:
         if m.preprocessing is None and not isinstance(source, ImageSet):
             raise InputError(f"{source}: the map does not say how its pictures were brought to one size")
         opened = (
             source
             if isinstance(source, ImageSet)
-            else open_images(source, preprocessing=m.preprocessing, cache=cache, progress=progress)
+            else open_images(
+                source,
+                preprocessing=m.preprocessing,
+                cache=cache,
+                progress=progress,
+                max_pixels=max_pixels,
+            )
         )
         return from_set(m, opened), f"pixels of {opened.source}"
     except InputError as error:
@@ -96,11 +108,10 @@ def from_set(m: ImageMap, opened: ImageSet) -> Pictures:
         Images of the map are missing, or their pixels are not those that the map was made from.
     """
     index = {name: i for i, name in enumerate(opened.names)}
-    missing = [name for name in m.names if name not in index]
-    if missing:
+    if missing := opened.missing(m.names):
         raise InputError(
             f"{opened.source}: {len(missing):,} of the map's {m.n:,} images are not there, first "
-            f"{missing[0]!r}; give the images that the map was made from"
+            f"{missing[0]}; give the images that the map was made from"
         )
     rows = np.array([index[name] for name in m.names], dtype=np.int64)
     digests = opened.digests[rows]
