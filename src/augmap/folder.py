@@ -17,18 +17,15 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from augmap.errors import DamagedMapError, InputError
 from augmap.lock import alone
-
-FORMAT_VERSION = 1
-RECORD = "map.json"
-CHECKPOINT = "checkpoint"
-_INCOMING = ".incoming"
+from augmap.record import FORMAT_VERSION, INCOMING, RECORD, is_file, is_name, is_record, parse
+from augmap.unfinished import is_begun
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -81,7 +78,7 @@ def check_writable(folder: Path) -> None:
 
 def is_map(path: Path) -> bool:
     """Whether the folder holds a finished map."""
-    return any(_is_file(Path(path) / name) for name in (RECORD, f"{_INCOMING}/{RECORD}"))
+    return any(is_record(Path(path) / name) for name in (RECORD, f"{INCOMING}/{RECORD}"))
 
 
 def is_foreign(path: Path) -> bool:
@@ -92,7 +89,7 @@ def is_foreign(path: Path) -> bool:
     if not path.is_dir():
         return True
     there = [p.name for p in path.iterdir() if not p.name.startswith(".")]
-    return bool(there) and CHECKPOINT not in there
+    return bool(there) and not is_begun(path)
 
 
 def commit(folder: Path, files: Mapping[str, bytes], record: Mapping[str, Any]) -> None:
@@ -114,7 +111,7 @@ def commit(folder: Path, files: Mapping[str, bytes], record: Mapping[str, Any]) 
 
 def _commit(folder: Path, files: Mapping[str, bytes], whole: bytes) -> None:
     _finish(folder)
-    incoming = folder / _INCOMING
+    incoming = folder / INCOMING
     shutil.rmtree(incoming, ignore_errors=True)
     try:
         for name, data in files.items():
@@ -176,15 +173,15 @@ def read_record(folder: Path) -> dict[str, Any]:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such map; give the folder that augmap fit wrote")
-    for path in (folder / _INCOMING / RECORD, folder / RECORD):
+    for path in (folder / INCOMING / RECORD, folder / RECORD):
         try:
             data = path.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-        return _parse(data, path)
-    if (folder / CHECKPOINT).is_dir():
+        return parse(data, path)
+    if is_begun(folder):
         raise InputError(f"{folder}: this map is not finished; go on with augmap fit ... --resume")
     raise InputError(f"{folder}: not a map, it has no {RECORD}; give the folder that augmap fit wrote")
 
@@ -202,7 +199,7 @@ def read_file(folder: Path, name: str, record: Mapping[str, Any]) -> bytes:
         raise DamagedMapError(f"{folder}: this map has no {name}; copy the map again")
     valid = {entry["sha256"], (entry.get("before") or entry)["sha256"]}
     path, problem = folder / name, ""
-    for place in (path, folder / _INCOMING / name):
+    for place in (path, folder / INCOMING / name):
         try:
             data = place.read_bytes()
         except OSError as error:
@@ -220,11 +217,6 @@ def read_file(folder: Path, name: str, record: Mapping[str, Any]) -> bytes:
     raise DamagedMapError(f"{path}: {problem}")
 
 
-def remove_checkpoint(folder: Path) -> None:
-    """Remove what an interrupted run left, where there is anything."""
-    shutil.rmtree(Path(folder) / CHECKPOINT, ignore_errors=True)
-
-
 def json_bytes(value: Any, *, indent: int | None = 1) -> bytes:
     """Return readable JSON. It has no NaN and no infinity: they become null; numpy's numbers are numbers."""
     value = _plain(value)
@@ -236,76 +228,29 @@ def json_bytes(value: Any, *, indent: int | None = 1) -> bytes:
 
 def _finish(folder: Path) -> None:
     """Move a map that lies complete in ``.incoming`` up to its place; nothing to do where there is none."""
-    incoming = folder / _INCOMING
-    if not _is_file(incoming / RECORD):
+    incoming = folder / INCOMING
+    if not is_file(incoming / RECORD):
         return
-    new = _parse((incoming / RECORD).read_bytes(), incoming / RECORD)["files"]
+    new = parse((incoming / RECORD).read_bytes(), incoming / RECORD)["files"]
     try:
-        old = _parse((folder / RECORD).read_bytes(), folder / RECORD)["files"]
+        old = parse((folder / RECORD).read_bytes(), folder / RECORD)["files"]
     except (OSError, InputError):  # there is none, or it is damaged: then its files stay
         old = {}
     try:
         for name in new:
-            if _is_file(incoming / name):
+            if is_file(incoming / name):
                 make_folder(_inside(folder, name).parent)
                 (incoming / name).replace(folder / name)
         (incoming / RECORD).replace(folder / RECORD)
         _sync(folder)
         for name in old.keys() - new.keys():
-            if _is_file(folder / name):
+            if is_file(folder / name):
                 _inside(folder, name).unlink()
     except OSError as error:
         raise InputError(
-            f"{folder}: the map lies complete in {_INCOMING}/, but cannot be moved up ({error.strerror})"
+            f"{folder}: the map lies complete in {INCOMING}/, but cannot be moved up ({error.strerror})"
         ) from error
     shutil.rmtree(incoming, ignore_errors=True)
-
-
-def _parse(data: bytes, path: Path) -> dict[str, Any]:
-    """Read a record, and see that what everybody relies on has the right types."""
-    try:
-        record = json.loads(data, parse_constant=_no_constant)
-        version, files = record["format_version"], record["files"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        reason = f"no entry {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
-        raise DamagedMapError(f"{path}: damaged ({reason}); copy the map again") from error
-    if type(version) is int and version > FORMAT_VERSION:
-        raise InputError(
-            f"{path.parent}: written in format {version} by augmap {record.get('augmap', '?')}; "
-            f"this program reads up to format {FORMAT_VERSION}: update augmap"
-        )
-    strange = None
-    if type(version) is not int or version < 1:
-        strange = f"format_version is {version!r}"
-    elif not isinstance(files, dict):
-        strange = f"files is {files!r}"
-    elif any(type(record.get(key, 0)) is not int for key in ("n", "dim")):
-        strange = f"n is {record.get('n')!r}, dim {record.get('dim')!r}"
-    else:
-        for name, entry in files.items():
-            if not _is_name(name):
-                strange = f"it names {name!r}, which is no file of a map"
-            elif not _is_entry(entry) or not _is_entry(entry.get("before") or entry):
-                strange = f"the entry of {name!r} is {entry!r}"
-    if strange:
-        raise DamagedMapError(f"{path}: damaged ({strange[:200]}); copy the map again")
-    return record
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _is_name(name: str) -> bool:
-    """Whether a name in a record stays inside the folder, on any system."""
-    parts = PurePosixPath(name).parts
-    inside = bool(parts) and ".." not in parts and not name.startswith("/")
-    windows = "\\" in name or PureWindowsPath(name).drive or "\0" in name
-    return inside and not windows and parts[0] not in (RECORD, CHECKPOINT, _INCOMING)
-
-
-def _is_entry(entry: Any) -> bool:
-    return isinstance(entry, dict) and type(entry.get("size")) is int and isinstance(entry.get("sha256"), str)
 
 
 def _bare(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -315,16 +260,9 @@ def _bare(entry: Mapping[str, Any]) -> dict[str, Any]:
 def _inside(folder: Path, name: str) -> Path:
     """Return the path of a file to be written or removed; a folder that is a link may lead elsewhere."""
     path = folder / name
-    if not _is_name(name) or not path.parent.resolve().is_relative_to(folder.resolve()):
+    if not is_name(name) or not path.parent.resolve().is_relative_to(folder.resolve()):
         raise InputError(f"{path}: lies outside the map's folder; remove the link")
     return path
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # no permission to look
-        return False
 
 
 def _plain(value: Any) -> Any:
