@@ -118,6 +118,15 @@ def test_a_mistake_costs_nothing_that_is_on_the_disk(places, name, mistake):
     assert not (places / "new").exists()
 
 
+def test_a_file_that_comes_in_while_it_trains_does_not_lose_the_training(tmp_path):
+    def drop(report):
+        (tmp_path / "m" / "notes.txt").write_text("mine")
+
+    augmap.fit(images(40), output=tmp_path / "m", listeners=[drop], **TINY)
+    assert augmap.load(tmp_path / "m").n == 40
+    assert (tmp_path / "m" / "notes.txt").read_text() == "mine"
+
+
 def test_places_that_may_be_used(places):
     (places / "empty").mkdir()
     (places / "hidden").mkdir()
@@ -150,7 +159,7 @@ def test_an_old_map_stays_until_the_new_one_is_complete(tmp_path):
 
 
 def test_a_disk_that_fills_up_at_the_end_keeps_the_checkpoint(tmp_path, monkeypatch):
-    def full(*args):
+    def full(*args, **more):
         raise InputError("m: cannot be written (No space left on device, 0.1 MB); make room")
 
     monkeypatch.setattr(disk, "commit", full)

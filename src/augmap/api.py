@@ -290,7 +290,7 @@ def _start_from(init: Any) -> ImageMap | None:
 def _save(result: ImageMap, output: Path) -> None:
     """Save a map that took long to make; where that fails, its checkpoint stays."""
     try:
-        result.save(output, overwrite=True)
+        result.write(output)
     except InputError as error:
         if unfinished.is_begun(output):
             raise InputError(f"{error}; training is not lost: go on with --resume") from error

@@ -16,7 +16,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -92,10 +92,21 @@ def is_foreign(path: Path) -> bool:
     return bool(there) and not is_begun(path)
 
 
-def commit(folder: Path, files: Mapping[str, bytes], record: Mapping[str, Any]) -> None:
+def commit(
+    folder: Path,
+    files: Mapping[str, bytes],
+    record: Mapping[str, Any],
+    *,
+    keep: Callable[[], Mapping[str, bytes]] = dict,
+) -> None:
     """Make ``folder`` a map of exactly these files.
 
     A full disk, or an end at any moment, leaves an earlier map as it was or the new one complete.
+
+    Parameters
+    ----------
+    keep : callable
+        Returns what else the map is to hold, from the earlier one; called when no other writer is at work.
 
     Raises
     ------
@@ -103,14 +114,15 @@ def commit(folder: Path, files: Mapping[str, bytes], record: Mapping[str, Any]) 
         The disk is full, or the place may not be written.
     """
     folder = make_folder(Path(folder))
-    entries = {name: _entry(data) for name, data in files.items()}
-    whole = json_bytes({**record, "format_version": FORMAT_VERSION, "files": entries})
     with alone(folder):
+        _finish(folder)
+        files = {**keep(), **files}
+        entries = {name: _entry(data) for name, data in files.items()}
+        whole = json_bytes({**record, "format_version": FORMAT_VERSION, "files": entries})
         _commit(folder, files, whole)
 
 
 def _commit(folder: Path, files: Mapping[str, bytes], whole: bytes) -> None:
-    _finish(folder)
     incoming = folder / INCOMING
     shutil.rmtree(incoming, ignore_errors=True)
     try:
@@ -277,8 +289,13 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
+def digest(data: bytes | None) -> str | None:
+    """Return the SHA-256 of a file as a record holds it; None of no file."""
+    return None if data is None else hashlib.sha256(data).hexdigest()
+
+
 def _entry(data: bytes) -> dict[str, Any]:
-    return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    return {"size": len(data), "sha256": digest(data)}
 
 
 def _sync(folder: Path) -> None:

@@ -203,7 +203,7 @@ def baseline(
             made.info["knn"] = None if found is None else given(found)
         made.info["seconds"] = round(time.monotonic() - started, 2)
         if output is not None:
-            made.save(output, overwrite=True)
+            made.write(output)
             unfinished.remove(output)
     return made
 
