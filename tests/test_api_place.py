@@ -11,7 +11,7 @@ import pytest
 import augmap
 from augmap import folder as disk
 from augmap.baselines.baseline import baseline
-from augmap.errors import InputError
+from augmap.errors import InputError, NoRoomError
 from madeup import full_map
 
 TINY = {"preset": "direct", "epochs": (1,), "backbone": "slim", "batch_size": 32}
@@ -160,11 +160,11 @@ def test_an_old_map_stays_until_the_new_one_is_complete(tmp_path):
 
 def test_a_disk_that_fills_up_at_the_end_keeps_the_checkpoint(tmp_path, monkeypatch):
     def full(*args, **more):
-        raise InputError("m: cannot be written (No space left on device, 0.1 MB); make room")
+        raise NoRoomError("m: cannot be written (No space left on device, 0.1 MB); make room")
 
     monkeypatch.setattr(disk, "commit", full)
     (tmp_path / "m" / "checkpoint").mkdir(parents=True)
-    with pytest.raises(InputError, match="make room; training is not lost: go on with --resume"):
+    with pytest.raises(NoRoomError, match="make room; training is not lost: go on with --resume"):
         augmap.fit(images(40), output=tmp_path / "m", resume=True, **TINY)
     assert (tmp_path / "m" / "checkpoint").is_dir()
 

@@ -16,7 +16,7 @@ from augmap import unfinished
 from augmap.config import Config, Runtime
 from augmap.display import display
 from augmap.embedder import embedder, open_for
-from augmap.errors import InputError
+from augmap.errors import InputError, NoRoomError
 from augmap.imagemap import ImageMap
 from augmap.images import classes as labelled
 from augmap.items import Items
@@ -291,9 +291,9 @@ def _save(result: ImageMap, output: Path) -> None:
     """Save a map that took long to make; where that fails, its checkpoint stays."""
     try:
         result.write(output)
-    except InputError as error:
+    except (InputError, NoRoomError) as error:
         if unfinished.is_begun(output):
-            raise InputError(f"{error}; training is not lost: go on with --resume") from error
+            raise type(error)(f"{error}; training is not lost: go on with --resume") from error
         unfinished.settle(output)
         raise
     unfinished.remove(output)

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from augmap.errors import DamagedMapError, InputError
+from augmap.errors import DamagedMapError, InputError, cannot
 from augmap.lock import alone
 from augmap.record import FORMAT_VERSION, INCOMING, RECORD, is_file, is_name, is_record, parse
 from augmap.unfinished import is_begun
@@ -33,8 +33,10 @@ def write_atomic(path: Path, data: bytes) -> None:
 
     Raises
     ------
+    NoRoomError
+        The disk is full.
     InputError
-        The disk is full, or the place may not be written; what was there before is untouched.
+        The place may not be written; what was there before is untouched.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
@@ -49,9 +51,10 @@ def write_atomic(path: Path, data: bytes) -> None:
             temporary.unlink(missing_ok=True)
         if not isinstance(error, OSError):
             raise
-        raise InputError(
+        raise cannot(
+            error,
             f"{path}: cannot be written ({error.strerror}, {len(data) / 1e6:.1f} MB); "
-            "make room or choose another place with -o"
+            "make room or choose another place with -o",
         ) from error
 
 
@@ -60,19 +63,20 @@ def make_folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(
-            f"{path}: cannot create this folder ({error.strerror}); choose another place"
+        raise cannot(
+            error, f"{path}: cannot create this folder ({error.strerror}); choose another place"
         ) from error
     return path
 
 
 def check_writable(folder: Path) -> None:
-    """Raise :class:`InputError` unless a file can be made in the folder; none stays there."""
+    """Make a file in the folder, which does not stay; raise what :func:`write_atomic` raises."""
     try:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise InputError(
-            f"{folder}: cannot be written ({error.strerror}); make room or choose another place with -o"
+        raise cannot(
+            error,
+            f"{folder}: cannot be written ({error.strerror}); make room or choose another place with -o",
         ) from error
 
 
@@ -110,8 +114,10 @@ def commit(
 
     Raises
     ------
+    NoRoomError
+        The disk is full.
     InputError
-        The disk is full, or the place may not be written.
+        The place may not be written.
     """
     folder = make_folder(Path(folder))
     with alone(folder):
@@ -259,8 +265,9 @@ def _finish(folder: Path) -> None:
             if is_file(folder / name):
                 _inside(folder, name).unlink()
     except OSError as error:
-        raise InputError(
-            f"{folder}: the map lies complete in {INCOMING}/, but cannot be moved up ({error.strerror})"
+        raise cannot(
+            error,
+            f"{folder}: the map lies complete in {INCOMING}/, but cannot be moved up ({error.strerror})",
         ) from error
     shutil.rmtree(incoming, ignore_errors=True)
 
