@@ -271,6 +271,7 @@ def test_progress_ends_where_it_should():
         ({"ks": ()}, "k must be whole numbers of at least 1, got []"),
         ({"ks": (0,)}, "k must be whole numbers of at least 1, got [0]"),
         ({"sample": 1}, "sample must lie in [2, 160], the number of images, got 1"),
+        ({"seed": -1}, "seed must lie in [0, 2**63), got -1"),
         ({"sample": 161}, "sample must lie in [2, 160]"),
         ({"labels": {"label": np.array(["a"])}}, "labels 'label' must have shape (160,), got (1,)"),
         ({"pixels": np.zeros((N, 4, 4, 3))}, "pixels must be uint8 of shape (160, h, w, c), got float64"),
