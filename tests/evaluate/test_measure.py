@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from augmap.config import Config, Stage
 from augmap.errors import InputError
 from augmap.evaluate.agreement import augmentation_agreement
 from augmap.evaluate.clusters import hdbscan_agreement, kmeans_agreement, silhouette
@@ -252,6 +253,20 @@ def test_progress_ends_where_it_should():
     assert seen[0] == ("knn of label, map", 0, 7)
     assert seen[-1] == ("trustworthiness, features, cosine", 7, 7)
     assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
+
+
+@pytest.mark.parametrize(
+    ("splits", "loss"), [(False, "cross_entropy"), (False, "info_nce"), (True, "cross_entropy")]
+)
+def test_labels_that_trained_the_encoder(splits, loss):
+    made = some_map(splits=splits)
+    made.config = Config(stages=(Stage(name="one", epochs=1, loss=loss),))
+    other = np.where(np.arange(N) % 2, "x", "y")
+    found = measure(made, labels={"kind": made.labels, "other": other}, metrics=["knn", "linear"])
+    assert len(found.scores) == 10
+    for score in found.scores:
+        told = score.detail.endswith("images, stratified, 5 random splits; these labels trained the encoder")
+        assert told == (score.column == "kind" and not splits and loss == "cross_entropy"), score
 
 
 @pytest.mark.parametrize(

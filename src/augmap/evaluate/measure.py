@@ -11,6 +11,7 @@ import numpy as np
 
 from augmap.errors import InputError
 from augmap.evaluate import labelled, unlabelled
+from augmap.evaluate.accuracy import taught
 from augmap.evaluate.knn import K
 from augmap.evaluate.score import Measures, Score
 from augmap.evaluate.splits import check_seed
@@ -222,10 +223,18 @@ def _subject(
             splits=[m.items.splits[i] for i in rows],
             ks=tuple(dict.fromkeys(int(k) for k in ks)),
             seed=seed,
+            learned=_learned(m, columns),
         ),
         rows,
         left_out,
     )
+
+
+def _learned(m: ImageMap, columns: Mapping[str, np.ndarray]) -> frozenset[str]:
+    """Return the columns, under whatever name, that are the labels which trained the map's encoder."""
+    if not taught(m.config) or m.labels is None:
+        return frozenset()
+    return frozenset(name for name, y in columns.items() if np.array_equal(y, m.labels))
 
 
 def _agreement_tasks(
