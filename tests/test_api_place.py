@@ -10,7 +10,8 @@ import pytest
 
 import augmap
 from augmap import folder as disk
-from augmap.errors import InputError
+from augmap.baselines.baseline import baseline
+from augmap.errors import InputError, NoRoomError
 from madeup import full_map
 
 TINY = {"preset": "direct", "epochs": (1,), "backbone": "slim", "batch_size": 32}
@@ -29,13 +30,21 @@ def places(tmp_path):
     """A finished map, one that is under way, a folder of letters, a file; nothing trains on them."""
     full_map().save(tmp_path / "finished")
     (tmp_path / "half" / "checkpoint").mkdir(parents=True)
-    (tmp_path / "half" / "checkpoint" / "state").write_text("x")
+    (tmp_path / "half" / "checkpoint" / "state-1.safetensors").write_text("x")
     full_map().save(tmp_path / "both")
     (tmp_path / "both" / "checkpoint").mkdir()
-    (tmp_path / "both" / "checkpoint" / "state").write_text("x")
+    (tmp_path / "both" / "checkpoint" / "state-1.safetensors").write_text("x")
     (tmp_path / "letters").mkdir()
     (tmp_path / "letters" / "a.txt").write_text("dear")
     (tmp_path / "file").write_text("x")
+    # a person's own files under names that augmap uses too
+    (tmp_path / "game").mkdir()
+    (tmp_path / "game" / "map.json").write_text('{"tiles": [1]}')
+    full_map().save(tmp_path / "mixed")
+    for name in ("run1", "run2", "mixed"):
+        (tmp_path / name / "checkpoint").mkdir(parents=True)
+        (tmp_path / name / "checkpoint" / "epoch_100.pt").write_text("weights")
+    (tmp_path / "run1" / "notes.txt").write_text("x")
     return tmp_path
 
 
@@ -51,6 +60,16 @@ def places(tmp_path):
         ("letters", {"resume": True}, "exists and is not a map; choose another name"),
         ("file", {"overwrite": True}, "is a file; a map is a folder, choose another name"),
         ("file/m", {}, "cannot create this folder"),
+        *(
+            (name, options, f"{name}: exists and is not a map; choose another name")
+            for name in ("game", "run1", "run2")
+            for options in ({}, {"overwrite": True}, {"resume": True})
+        ),
+        (
+            "mixed",
+            {"overwrite": True},
+            "mixed/checkpoint: was not written by augmap, which needs the place; move",
+        ),
         ("new", {"resume": True, "overwrite": True}, "give --resume or --overwrite, not both"),
     ],
 )
@@ -60,6 +79,14 @@ def test_places_that_are_taken(places, name, options, message):
         augmap.fit(images(), output=places / name, listeners=[pytest.fail], **options, **TINY)
     assert untouched(places) == before  # and it was said before any training
     assert not (places / "new").exists()
+
+
+@pytest.mark.parametrize("name", ["game", "run1", "run2", "mixed"])
+def test_a_baseline_leaves_the_files_of_others_alone(places, name):
+    before = untouched(places)
+    with pytest.raises(InputError, match=r"is not a map; choose another|was not written by augmap"):
+        baseline("pca", images(), output=places / name, overwrite=True)
+    assert untouched(places) == before
 
 
 def test_no_output_to_resume():
@@ -79,6 +106,7 @@ def test_no_output_to_resume():
         {"init": "no/such/map"},
         {"exclude": "no/such.csv"},
         {"device": "tpu"},
+        {"epochs": None, "budget": 0.01},  # found out only when the pace is measured
     ],
 )
 @pytest.mark.parametrize("name", ["finished", "half", "both", "new"])
@@ -88,6 +116,15 @@ def test_a_mistake_costs_nothing_that_is_on_the_disk(places, name, mistake):
         augmap.fit(**{"images": images(), **TINY, **mistake}, output=places / name, overwrite=True)
     assert untouched(places) == before
     assert not (places / "new").exists()
+
+
+def test_a_file_that_comes_in_while_it_trains_does_not_lose_the_training(tmp_path):
+    def drop(report):
+        (tmp_path / "m" / "notes.txt").write_text("mine")
+
+    augmap.fit(images(40), output=tmp_path / "m", listeners=[drop], **TINY)
+    assert augmap.load(tmp_path / "m").n == 40
+    assert (tmp_path / "m" / "notes.txt").read_text() == "mine"
 
 
 def test_places_that_may_be_used(places):
@@ -110,24 +147,24 @@ def test_places_that_may_be_used(places):
 def test_an_old_map_stays_until_the_new_one_is_complete(tmp_path):
     full_map().save(tmp_path / "m")
     (tmp_path / "m" / "checkpoint").mkdir()
-    (tmp_path / "m" / "checkpoint" / "state").write_text("x")
+    (tmp_path / "m" / "checkpoint" / "state-1.safetensors").write_text("x")
 
     def look(report):
         assert augmap.load(tmp_path / "m").n == 6
         # a later --resume must not go on with this one
-        assert not (tmp_path / "m" / "checkpoint" / "state").exists()
+        assert not (tmp_path / "m" / "checkpoint" / "state-1.safetensors").exists()
 
     augmap.fit(images(40), output=tmp_path / "m", overwrite=True, listeners=[look], **TINY)
     assert augmap.load(tmp_path / "m").n == 40
 
 
 def test_a_disk_that_fills_up_at_the_end_keeps_the_checkpoint(tmp_path, monkeypatch):
-    def full(*args):
-        raise InputError("m: cannot be written (No space left on device, 0.1 MB); make room")
+    def full(*args, **more):
+        raise NoRoomError("m: cannot be written (No space left on device, 0.1 MB); make room")
 
     monkeypatch.setattr(disk, "commit", full)
     (tmp_path / "m" / "checkpoint").mkdir(parents=True)
-    with pytest.raises(InputError, match="make room; training is not lost: go on with --resume"):
+    with pytest.raises(NoRoomError, match="make room; training is not lost: go on with --resume"):
         augmap.fit(images(40), output=tmp_path / "m", resume=True, **TINY)
     assert (tmp_path / "m" / "checkpoint").is_dir()
 

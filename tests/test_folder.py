@@ -323,13 +323,13 @@ _FULL = """
 import resource, sys
 from pathlib import Path
 from augmap import folder as disk
-from augmap.errors import InputError
+from augmap.errors import NoRoomError
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 for write in (lambda f: disk.commit(f, {"small": b"x", "big": bytes(200_000)}, {}),
               lambda f: disk.update(f, {"a.txt": bytes(200_000)})):
     try:
         write(Path(sys.argv[1]))
-    except InputError as error:
+    except NoRoomError as error:
         print(error)
 """
 

@@ -10,6 +10,7 @@ import pytest
 
 import augmap
 from augmap.cli.words import quality as sentence
+from augmap.config import Stage
 from augmap.imagemap import Weights
 from augmap.images.open import open_images
 from augmap.items import Items
@@ -77,6 +78,16 @@ def test_the_official_split():
     found = measured(60, ["a", "b"] * 30, ["train"] * 40 + ["test"] * 20)
     assert (found["knn"]["n_train"], found["knn"]["n_test"], found["knn"]["sd"]) == (40, 20, None)
     assert "40 -> 20 images, official; untrained" in sentence(found)
+
+
+@pytest.mark.parametrize("splits", [[], ["train"] * 40 + ["test"] * 20])
+def test_labels_that_trained_the_encoder(splits):
+    made, pixels = fitted(60, ["a", "b"] * 30, splits)
+    assert "trained the encoder" not in sentence(quality(made, pixels, AUGMENTATIONS["natural"]))
+    stage = Stage(name="classify", epochs=1, loss="cross_entropy")
+    made.config = made.config.replace(stages=(stage, *made.config.stages))
+    said = sentence(quality(made, pixels, AUGMENTATIONS["natural"]))
+    assert ("%; these labels trained the encoder)" in said) == (not splits)
 
 
 def test_it_tells_a_good_map_from_a_bad_one():

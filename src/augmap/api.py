@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from augmap import folder as disk
+from augmap import unfinished
 from augmap.config import Config, Runtime
 from augmap.display import display
 from augmap.embedder import embedder, open_for
-from augmap.errors import InputError
+from augmap.errors import InputError, NoRoomError
 from augmap.imagemap import ImageMap
 from augmap.images import classes as labelled
 from augmap.items import Items
@@ -145,6 +146,7 @@ def fit(
 
     if not leads():  # torchrun's other processes train along, in silence; the first one saves
         say, progress = (lambda line: None), None
+    new = output is not None and not output.exists()
     with place(output, resume=resume, overwrite=overwrite) if leads() else contextlib.nullcontext():
         start_from = _start_from(init)
         settings = settle(
@@ -179,8 +181,9 @@ def fit(
         if any(stage.loss == "cross_entropy" for stage in config.stages):  # the one place where labels train
             classes = labelled.training_classes(opened)
         probe = None if audience is None else audience.begin(opened)
-    if output is not None and overwrite and leads():
-        disk.remove_checkpoint(output)
+    train = launch
+    if output is not None and leads():
+        train = _begun(output, new=new, overwrite=overwrite)(launch)
     for note in opened.notes:
         say(note)
     if len(opened) < SMALL:
@@ -190,7 +193,7 @@ def fit(
             "%H:%M:%S", time.localtime(time.time() + config.budget - (time.monotonic() - started))
         )
         say(f"{len(opened):,} images; the map will be ready at {ready}")
-    outcome = launch(
+    outcome = train(
         Task(
             pixels=opened.pixels,
             config=config,
@@ -199,7 +202,7 @@ def fit(
             backbone=settings.module,
             classes=classes,
             init=start_from.weights if start_from else None,
-            folder=output / disk.CHECKPOINT if output else None,
+            folder=output / unfinished.CHECKPOINT if output else None,
             resume=resume,
             identity={"images": opened.fingerprint}
             | ({} if classes is None else {"labels": labelled.fingerprint(classes)}),
@@ -287,12 +290,13 @@ def _start_from(init: Any) -> ImageMap | None:
 def _save(result: ImageMap, output: Path) -> None:
     """Save a map that took long to make; where that fails, its checkpoint stays."""
     try:
-        result.save(output, overwrite=True)
-    except InputError as error:
-        if (output / disk.CHECKPOINT).is_dir():
-            raise InputError(f"{error}; training is not lost: go on with --resume") from error
+        result.write(output)
+    except (InputError, NoRoomError) as error:
+        if unfinished.is_begun(output):
+            raise type(error)(f"{error}; training is not lost: go on with --resume") from error
+        unfinished.settle(output)
         raise
-    disk.remove_checkpoint(output)
+    unfinished.remove(output)
 
 
 def _quality(
@@ -320,20 +324,39 @@ def place(output: Path | None, *, resume: bool, overwrite: bool) -> Iterator[Non
         raise InputError("give --resume or --overwrite, not both")
     if output.exists() and not output.is_dir():
         raise InputError(f"{output}: is a file; a map is a folder, choose another name")
-    finished, unfinished = disk.is_map(output), (output / disk.CHECKPOINT).is_dir()
-    if finished and not (overwrite or (resume and unfinished)):
+    unfinished.settle(output)
+    if disk.is_foreign(output):
+        raise InputError(f"{output}: exists and is not a map; choose another name")
+    if unfinished.is_taken(output):
+        raise InputError(
+            f"{output / unfinished.CHECKPOINT}: was not written by augmap, which needs the place; "
+            "move it away or choose another name"
+        )
+    finished, begun = disk.is_map(output), unfinished.is_begun(output)
+    if finished and not (overwrite or (resume and begun)):
         how = "it is finished: nothing to resume" if resume else "give --overwrite to replace it"
         raise InputError(f"{output}: there is a map already; {how}")
-    if not finished and unfinished and not (resume or overwrite):
+    if not finished and begun and not (resume or overwrite):
         raise InputError(
             f"{output}: an interrupted run is there; go on with --resume, or give --overwrite to start over"
         )
-    if disk.is_foreign(output):
-        raise InputError(f"{output}: exists and is not a map; choose another name")
-    new = not output.exists()
-    try:
+    with _leaving_no_empty(output, new=not output.exists()):
         disk.make_folder(output)
         disk.check_writable(output)
+        yield
+
+
+@contextlib.contextmanager
+def _begun(output: Path, *, new: bool, overwrite: bool) -> Iterator[None]:
+    """While a run trains: what was there stays until the run has something of its own."""
+    aside = unfinished.set_aside(output) if overwrite else contextlib.nullcontext()
+    with _leaving_no_empty(output, new=new), aside:
+        yield
+
+
+@contextlib.contextmanager
+def _leaving_no_empty(output: Path, *, new: bool) -> Iterator[None]:
+    try:
         yield
     except BaseException:
         if new:

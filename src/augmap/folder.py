@@ -16,19 +16,16 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Mapping
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from augmap.errors import DamagedMapError, InputError
+from augmap.errors import DamagedMapError, InputError, cannot
 from augmap.lock import alone
-
-FORMAT_VERSION = 1
-RECORD = "map.json"
-CHECKPOINT = "checkpoint"
-_INCOMING = ".incoming"
+from augmap.record import FORMAT_VERSION, INCOMING, RECORD, is_file, is_name, is_record, parse
+from augmap.unfinished import is_begun
 
 
 def write_atomic(path: Path, data: bytes) -> None:
@@ -36,8 +33,10 @@ def write_atomic(path: Path, data: bytes) -> None:
 
     Raises
     ------
+    NoRoomError
+        The disk is full.
     InputError
-        The disk is full, or the place may not be written; what was there before is untouched.
+        The place may not be written; what was there before is untouched.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
@@ -52,9 +51,10 @@ def write_atomic(path: Path, data: bytes) -> None:
             temporary.unlink(missing_ok=True)
         if not isinstance(error, OSError):
             raise
-        raise InputError(
+        raise cannot(
+            error,
             f"{path}: cannot be written ({error.strerror}, {len(data) / 1e6:.1f} MB); "
-            "make room or choose another place with -o"
+            "make room or choose another place with -o",
         ) from error
 
 
@@ -63,25 +63,26 @@ def make_folder(path: Path) -> Path:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(
-            f"{path}: cannot create this folder ({error.strerror}); choose another place"
+        raise cannot(
+            error, f"{path}: cannot create this folder ({error.strerror}); choose another place"
         ) from error
     return path
 
 
 def check_writable(folder: Path) -> None:
-    """Raise :class:`InputError` unless a file can be made in the folder; none stays there."""
+    """Make a file in the folder, which does not stay; raise what :func:`write_atomic` raises."""
     try:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise InputError(
-            f"{folder}: cannot be written ({error.strerror}); make room or choose another place with -o"
+        raise cannot(
+            error,
+            f"{folder}: cannot be written ({error.strerror}); make room or choose another place with -o",
         ) from error
 
 
 def is_map(path: Path) -> bool:
     """Whether the folder holds a finished map."""
-    return any(_is_file(Path(path) / name) for name in (RECORD, f"{_INCOMING}/{RECORD}"))
+    return any(is_record(Path(path) / name) for name in (RECORD, f"{INCOMING}/{RECORD}"))
 
 
 def is_foreign(path: Path) -> bool:
@@ -92,29 +93,43 @@ def is_foreign(path: Path) -> bool:
     if not path.is_dir():
         return True
     there = [p.name for p in path.iterdir() if not p.name.startswith(".")]
-    return bool(there) and CHECKPOINT not in there
+    return bool(there) and not is_begun(path)
 
 
-def commit(folder: Path, files: Mapping[str, bytes], record: Mapping[str, Any]) -> None:
+def commit(
+    folder: Path,
+    files: Mapping[str, bytes],
+    record: Mapping[str, Any],
+    *,
+    keep: Callable[[], Mapping[str, bytes]] = dict,
+) -> None:
     """Make ``folder`` a map of exactly these files.
 
     A full disk, or an end at any moment, leaves an earlier map as it was or the new one complete.
 
+    Parameters
+    ----------
+    keep : callable
+        Returns what else the map is to hold, from the earlier one; called when no other writer is at work.
+
     Raises
     ------
+    NoRoomError
+        The disk is full.
     InputError
-        The disk is full, or the place may not be written.
+        The place may not be written.
     """
     folder = make_folder(Path(folder))
-    entries = {name: _entry(data) for name, data in files.items()}
-    whole = json_bytes({**record, "format_version": FORMAT_VERSION, "files": entries})
     with alone(folder):
+        _finish(folder)
+        files = {**keep(), **files}
+        entries = {name: _entry(data) for name, data in files.items()}
+        whole = json_bytes({**record, "format_version": FORMAT_VERSION, "files": entries})
         _commit(folder, files, whole)
 
 
 def _commit(folder: Path, files: Mapping[str, bytes], whole: bytes) -> None:
-    _finish(folder)
-    incoming = folder / _INCOMING
+    incoming = folder / INCOMING
     shutil.rmtree(incoming, ignore_errors=True)
     try:
         for name, data in files.items():
@@ -176,15 +191,15 @@ def read_record(folder: Path) -> dict[str, Any]:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such map; give the folder that augmap fit wrote")
-    for path in (folder / _INCOMING / RECORD, folder / RECORD):
+    for path in (folder / INCOMING / RECORD, folder / RECORD):
         try:
             data = path.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror})") from error
-        return _parse(data, path)
-    if (folder / CHECKPOINT).is_dir():
+        return parse(data, path)
+    if is_begun(folder):
         raise InputError(f"{folder}: this map is not finished; go on with augmap fit ... --resume")
     raise InputError(f"{folder}: not a map, it has no {RECORD}; give the folder that augmap fit wrote")
 
@@ -202,7 +217,7 @@ def read_file(folder: Path, name: str, record: Mapping[str, Any]) -> bytes:
         raise DamagedMapError(f"{folder}: this map has no {name}; copy the map again")
     valid = {entry["sha256"], (entry.get("before") or entry)["sha256"]}
     path, problem = folder / name, ""
-    for place in (path, folder / _INCOMING / name):
+    for place in (path, folder / INCOMING / name):
         try:
             data = place.read_bytes()
         except OSError as error:
@@ -220,11 +235,6 @@ def read_file(folder: Path, name: str, record: Mapping[str, Any]) -> bytes:
     raise DamagedMapError(f"{path}: {problem}")
 
 
-def remove_checkpoint(folder: Path) -> None:
-    """Remove what an interrupted run left, where there is anything."""
-    shutil.rmtree(Path(folder) / CHECKPOINT, ignore_errors=True)
-
-
 def json_bytes(value: Any, *, indent: int | None = 1) -> bytes:
     """Return readable JSON. It has no NaN and no infinity: they become null; numpy's numbers are numbers."""
     value = _plain(value)
@@ -236,76 +246,30 @@ def json_bytes(value: Any, *, indent: int | None = 1) -> bytes:
 
 def _finish(folder: Path) -> None:
     """Move a map that lies complete in ``.incoming`` up to its place; nothing to do where there is none."""
-    incoming = folder / _INCOMING
-    if not _is_file(incoming / RECORD):
+    incoming = folder / INCOMING
+    if not is_file(incoming / RECORD):
         return
-    new = _parse((incoming / RECORD).read_bytes(), incoming / RECORD)["files"]
+    new = parse((incoming / RECORD).read_bytes(), incoming / RECORD)["files"]
     try:
-        old = _parse((folder / RECORD).read_bytes(), folder / RECORD)["files"]
+        old = parse((folder / RECORD).read_bytes(), folder / RECORD)["files"]
     except (OSError, InputError):  # there is none, or it is damaged: then its files stay
         old = {}
     try:
         for name in new:
-            if _is_file(incoming / name):
+            if is_file(incoming / name):
                 make_folder(_inside(folder, name).parent)
                 (incoming / name).replace(folder / name)
         (incoming / RECORD).replace(folder / RECORD)
         _sync(folder)
         for name in old.keys() - new.keys():
-            if _is_file(folder / name):
+            if is_file(folder / name):
                 _inside(folder, name).unlink()
     except OSError as error:
-        raise InputError(
-            f"{folder}: the map lies complete in {_INCOMING}/, but cannot be moved up ({error.strerror})"
+        raise cannot(
+            error,
+            f"{folder}: the map lies complete in {INCOMING}/, but cannot be moved up ({error.strerror})",
         ) from error
     shutil.rmtree(incoming, ignore_errors=True)
-
-
-def _parse(data: bytes, path: Path) -> dict[str, Any]:
-    """Read a record, and see that what everybody relies on has the right types."""
-    try:
-        record = json.loads(data, parse_constant=_no_constant)
-        version, files = record["format_version"], record["files"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        reason = f"no entry {error}" if isinstance(error, KeyError) else " ".join(str(error).split())
-        raise DamagedMapError(f"{path}: damaged ({reason}); copy the map again") from error
-    if type(version) is int and version > FORMAT_VERSION:
-        raise InputError(
-            f"{path.parent}: written in format {version} by augmap {record.get('augmap', '?')}; "
-            f"this program reads up to format {FORMAT_VERSION}: update augmap"
-        )
-    strange = None
-    if type(version) is not int or version < 1:
-        strange = f"format_version is {version!r}"
-    elif not isinstance(files, dict):
-        strange = f"files is {files!r}"
-    elif any(type(record.get(key, 0)) is not int for key in ("n", "dim")):
-        strange = f"n is {record.get('n')!r}, dim {record.get('dim')!r}"
-    else:
-        for name, entry in files.items():
-            if not _is_name(name):
-                strange = f"it names {name!r}, which is no file of a map"
-            elif not _is_entry(entry) or not _is_entry(entry.get("before") or entry):
-                strange = f"the entry of {name!r} is {entry!r}"
-    if strange:
-        raise DamagedMapError(f"{path}: damaged ({strange[:200]}); copy the map again")
-    return record
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _is_name(name: str) -> bool:
-    """Whether a name in a record stays inside the folder, on any system."""
-    parts = PurePosixPath(name).parts
-    inside = bool(parts) and ".." not in parts and not name.startswith("/")
-    windows = "\\" in name or PureWindowsPath(name).drive or "\0" in name
-    return inside and not windows and parts[0] not in (RECORD, CHECKPOINT, _INCOMING)
-
-
-def _is_entry(entry: Any) -> bool:
-    return isinstance(entry, dict) and type(entry.get("size")) is int and isinstance(entry.get("sha256"), str)
 
 
 def _bare(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -315,16 +279,9 @@ def _bare(entry: Mapping[str, Any]) -> dict[str, Any]:
 def _inside(folder: Path, name: str) -> Path:
     """Return the path of a file to be written or removed; a folder that is a link may lead elsewhere."""
     path = folder / name
-    if not _is_name(name) or not path.parent.resolve().is_relative_to(folder.resolve()):
+    if not is_name(name) or not path.parent.resolve().is_relative_to(folder.resolve()):
         raise InputError(f"{path}: lies outside the map's folder; remove the link")
     return path
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # no permission to look
-        return False
 
 
 def _plain(value: Any) -> Any:
@@ -339,8 +296,13 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
+def digest(data: bytes | None) -> str | None:
+    """Return the SHA-256 of a file as a record holds it; None of no file."""
+    return None if data is None else hashlib.sha256(data).hexdigest()
+
+
 def _entry(data: bytes) -> dict[str, Any]:
-    return {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    return {"size": len(data), "sha256": digest(data)}
 
 
 def _sync(folder: Path) -> None:

@@ -15,6 +15,7 @@ from safetensors.numpy import load as load_tensors
 from safetensors.numpy import save as save_tensors
 
 import augmap
+from augmap import decided
 from augmap import folder as disk
 from augmap.config import Config, Preprocessing
 from augmap.errors import DamagedMapError, InputError
@@ -212,8 +213,16 @@ class ImageMap:
             )
         if disk.is_foreign(path):
             raise InputError(f"{path}: exists and is not a map; choose another name")
-        disk.commit(path, self._files(), self._record())
+        self.write(path)
         return path
+
+    def write(self, path: Path) -> None:
+        """Save the map in a place that was looked at before, whatever came into it since.
+
+        What a person decided on the map that is replaced is kept: see :mod:`augmap.decided`.
+        """
+        files, record = self._files(), self._record()
+        disk.commit(path, files, record, keep=lambda: decided.carried_over(path, files, record))
 
     @classmethod
     def load(cls, path: str | Path) -> ImageMap:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from augmap.errors import InputError
+from augmap.errors import InputError, cannot
 
 LOCK = ".lock"
 """Empty file in the folder; it stays there, since who waits for it holds it open."""
@@ -33,8 +33,9 @@ def alone(folder: Path) -> Iterator[None]:
             f"{folder}: another augmap has been writing here for {PATIENCE:.0f} s; try again when it is done"
         ) from None
     except OSError as error:
-        raise InputError(
-            f"{folder}: cannot be written ({error.strerror}); make room or choose another place with -o"
+        raise cannot(
+            error,
+            f"{folder}: cannot be written ({error.strerror}); make room or choose another place with -o",
         ) from error
     try:
         yield

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from augmap.evaluate.accuracy import accuracy
+from augmap.evaluate.accuracy import accuracy, taught
 from augmap.evaluate.agreement import augmentation_agreement
 from augmap.evaluate.knn import K
 from augmap.evaluate.recall import neighbor_recall
@@ -34,7 +34,7 @@ def quality(
     With labels, kNN accuracy on the map; always augmentation agreement and neighbour recall on a random
     sample. The control is the encoder with the same architecture and seed, untrained, on the same sample;
     its neighbours are held against the same features, those of the trained encoder. What so few images, or
-    labels, cannot tell is None.
+    labels, cannot tell is None. ``knn["labels_trained"]`` stands where those labels trained the encoder.
     """
     assert result.weights is not None
     assert result.config is not None
@@ -64,5 +64,7 @@ def quality(
             entry["knn_sample"] = accuracy(z, labels[rows], splits)
         found[name] = entry
     if result.labels is not None:
-        found["knn"] = accuracy(result.positions, result.labels, result.splits)
+        found["knn"] = knn = accuracy(result.positions, result.labels, result.splits)
+        if knn is not None and knn["split"] != "official" and taught(result.config):
+            knn["labels_trained"] = True
     return found

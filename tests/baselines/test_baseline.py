@@ -9,7 +9,7 @@ import types
 import numpy as np
 import pytest
 
-from augmap import folder as disk
+from augmap import unfinished
 from augmap.api import load
 from augmap.baselines import baseline as home
 from augmap.baselines.baseline import baseline
@@ -227,7 +227,7 @@ def test_simclr_and_a_layout_end_in_one_map(photos, tmp_path):
     )
     assert (made.dim, made.weights) == (2, None)
     assert ImageMap.load(out).info["method"] == "SimCLR, then t-SNE of its features"
-    assert not (out / disk.CHECKPOINT).exists()
+    assert not (out / unfinished.CHECKPOINT).exists()
     again = baseline("simclr", photos, **{**TINY, "epochs": (1,)})
     taken = baseline("simclr+tsne", photos, init=again, perplexity=5, iterations=10, jobs=1)
     np.testing.assert_array_equal(taken.positions, made.positions)  # the same features, seed and settings

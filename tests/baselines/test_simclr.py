@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from augmap import folder as disk
+from augmap import unfinished
 from augmap.baselines import simclr
 from augmap.baselines.simclr import layout_seconds, simclr_layout
 from augmap.cli.main import run
@@ -121,7 +122,7 @@ def test_what_was_stopped_goes_on_with_the_budget_it_had(stripes, encoder, fits,
     out = tmp_path / "o.map"
     with pytest.raises(Interrupted):
         simclr_layout(stripes, "umap", output=out, budget=600, listeners=[print])
-    folder = out / disk.CHECKPOINT
+    folder = out / unfinished.CHECKPOINT
     assert json.loads((folder / "baseline.json").read_text())["train"] == fits[0]["budget"]
     assert not disk.is_foreign(out)
     simclr_layout(stripes, "umap", output=out, budget=600, resume=True)
@@ -152,6 +153,19 @@ def test_a_mistake_leaves_nothing_behind(stripes, monkeypatch, tmp_path, fake_um
     assert list((tmp_path / "o.map").iterdir()) == []
 
 
+def test_a_mistake_costs_no_run_that_was_stopped(stripes, encoder, fits, monkeypatch, tmp_path, fake_umap):
+    simclr_layout(stripes, "umap", output=tmp_path / "o.map", budget=600)
+
+    def refuse(name, images, *, output, **_):
+        assert not output.exists()  # nor is it gone on with
+        raise InputError("no step fits in")
+
+    monkeypatch.setattr(simclr, "trained", refuse)
+    with pytest.raises(InputError, match="no step fits in"):
+        simclr_layout(stripes, "umap", output=tmp_path / "o.map", budget=600)
+    assert ImageMap.load(tmp_path / "o.map" / "checkpoint" / "simclr.map").info == encoder.info
+
+
 def test_another_run_is_not_gone_on_with(stripes, fits, fake_umap, tmp_path):
     out = tmp_path / "o.map"
     simclr_layout(stripes, "umap", output=out, budget=600)
@@ -161,7 +175,7 @@ def test_another_run_is_not_gone_on_with(stripes, fits, fake_umap, tmp_path):
     ):
         with pytest.raises(InputError, match=message):
             simclr_layout(stripes, output=out, resume=True, **asked)
-    record = out / disk.CHECKPOINT / "baseline.json"
+    record = out / unfinished.CHECKPOINT / "baseline.json"
     for damage in ("", "[]", "{}"):
         record.write_text(damage)
         with pytest.raises(InputError, match="damaged"):

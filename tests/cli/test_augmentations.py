@@ -43,3 +43,6 @@ def test_mistakes_come_before_any_reading(tmp_path, capsys):
     assert "views.jpg: the sheet is written as PNG" in capsys.readouterr().err
     assert run(["augmentations", "nowhere", "-o", str(tmp_path / "no" / "views.png")]) == 2
     assert "does not exist" in capsys.readouterr().err
+    long = ["augmentations", "nowhere", "-o", str(tmp_path / "views.png"), "--seed", "9" * 23]
+    assert run(long) == 2
+    assert "--seed must lie in [0, 2**63), got 999" in capsys.readouterr().err

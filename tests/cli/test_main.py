@@ -10,8 +10,9 @@ import sys
 import pytest
 import typer
 
+from augmap import folder
 from augmap.cli import main as entry
-from augmap.errors import AugmapError, DamagedMapError, InputError, Interrupted, TrainingError
+from augmap.errors import AugmapError, DamagedMapError, InputError, Interrupted, NoRoomError, TrainingError
 
 
 def run_with(monkeypatch, error, *arguments):
@@ -39,6 +40,7 @@ def run_with(monkeypatch, error, *arguments):
         (DamagedMapError("a.map: cut short"), 2, "augmap: a.map: cut short"),
         (InputError("two\nlines  of text"), 2, "augmap: two lines of text"),
         (Interrupted("saved; go on with --resume"), 130, "augmap: saved; go on with --resume"),
+        (NoRoomError("m: cannot be written"), 1, "augmap: m: cannot be written"),
         (TrainingError("the loss is not finite"), 1, "augmap: the loss is not finite"),
         (AugmapError("something else"), 1, "augmap: something else"),
         (KeyboardInterrupt(), 130, "augmap: interrupted"),
@@ -68,6 +70,18 @@ def test_what_the_system_refuses_is_one_line(monkeypatch, capsys, number, code):
 def test_a_defect_keeps_its_traceback(monkeypatch, error):
     with pytest.raises(type(error), match="a defect"):
         run_with(monkeypatch, error)
+
+
+def test_a_full_disk_is_nobodys_mistake(monkeypatch, capsys, tmp_path):
+    def full(handle):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(NoRoomError) as error:
+        folder.write_atomic(tmp_path / "m", b"x")
+    assert run_with(monkeypatch, error.value) == 1
+    assert "No space left on device, 0.0 MB); make room" in capsys.readouterr().err
+    assert not any(tmp_path.iterdir())
 
 
 def test_success_is_zero_and_silent(monkeypatch, capsys):

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import nn
 
+from augmap.config import Config, Stage
 from augmap.errors import InputError
 from augmap.evaluate.agreement import augmentation_agreement
 from augmap.evaluate.clusters import hdbscan_agreement, kmeans_agreement, silhouette
@@ -255,6 +256,20 @@ def test_progress_ends_where_it_should():
 
 
 @pytest.mark.parametrize(
+    ("splits", "loss"), [(False, "cross_entropy"), (False, "info_nce"), (True, "cross_entropy")]
+)
+def test_labels_that_trained_the_encoder(splits, loss):
+    made = some_map(splits=splits)
+    made.config = Config(stages=(Stage(name="one", epochs=1, loss=loss),))
+    other = np.where(np.arange(N) % 2, "x", "y")
+    found = measure(made, labels={"kind": made.labels, "other": other}, metrics=["knn", "linear"])
+    assert len(found.scores) == 10
+    for score in found.scores:
+        told = score.detail.endswith("images, stratified, 5 random splits; these labels trained the encoder")
+        assert told == (score.column == "kind" and not splits and loss == "cross_entropy"), score
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"metrics": ["nn"]}, "unknown metric 'nn'; choose from knn, linear"),
@@ -271,6 +286,7 @@ def test_progress_ends_where_it_should():
         ({"ks": ()}, "k must be whole numbers of at least 1, got []"),
         ({"ks": (0,)}, "k must be whole numbers of at least 1, got [0]"),
         ({"sample": 1}, "sample must lie in [2, 160], the number of images, got 1"),
+        ({"seed": -1}, "seed must lie in [0, 2**63), got -1"),
         ({"sample": 161}, "sample must lie in [2, 160]"),
         ({"labels": {"label": np.array(["a"])}}, "labels 'label' must have shape (160,), got (1,)"),
         ({"pixels": np.zeros((N, 4, 4, 3))}, "pixels must be uint8 of shape (160, h, w, c), got float64"),

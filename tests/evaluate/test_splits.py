@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from augmap.errors import InputError
-from augmap.evaluate.splits import known_twice, label_splits, mean_and_sd
+from augmap.evaluate.clusters import kmeans_agreement
+from augmap.evaluate.splits import known_twice, label_splits, mean_and_sd, short_seed
 
 
 def test_the_official_split_by_hand():
@@ -43,6 +44,27 @@ def test_labels_of_one_image():
         label_splits(np.array(["a", "a", "b"]))
     with pytest.raises(InputError, match="the score needs at least two labels, got 1"):
         label_splits(np.array(["a", "a", ""]), what="the score")
+
+
+@pytest.mark.parametrize("seed", [2**32 - 1, 2**32, 5_000_000_000, 2**63 - 1])
+def test_a_long_seed(seed):
+    """scikit-learn takes 32 bits; what is longer still counts whole."""
+    y = np.repeat(list("ab"), 30)
+    drawn = label_splits(y, seed=seed).pairs[0][1]
+    assert not np.array_equal(drawn, label_splits(y, seed=seed % 2**32 ^ 1).pairs[0][1])
+    np.testing.assert_array_equal(drawn, label_splits(y, seed=seed).pairs[0][1])
+    kmeans_agreement(np.arange(60.0)[:, None], y, seed=seed)
+
+
+def test_short_seeds_are_themselves():
+    assert [short_seed(seed) for seed in (0, 7, 2**32 - 1)] == [0, 7, 2**32 - 1]
+    assert len({short_seed(seed) for seed in (2**32, 2**33, 2**62)} & {0}) == 0
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_a_seed_out_of_range(seed):
+    with pytest.raises(InputError, match=rf"seed must lie in \[0, 2\*\*63\), got {seed}"):
+        label_splits(np.repeat(list("ab"), 30), seed=seed)
 
 
 def test_mean_and_sd():

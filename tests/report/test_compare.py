@@ -105,6 +105,8 @@ def test_mistakes_are_found_before_anything_is_measured(folder, tmp_path, monkey
         of(folder, "first", "missing")
     with pytest.raises(InputError, match="unknown metric 'taste'"):
         of(folder, "first", "second", metrics=["taste"])
+    with pytest.raises(InputError, match=r"seed must lie in \[0, 2\*\*63\), got -1"):
+        of(folder, "first", "second", seed=-1)
     with pytest.raises(InputError, match=r"no map has a label column 'genus' .*there are: label"):
         of(folder, "first", "second", color_by="genus")
     broken = a_map().save(tmp_path / "broken.map")

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from augmap import folder as disk
+from augmap import unfinished
 from augmap.api import Bars, Say, fit
 from augmap.config import Config
 from augmap.errors import InputError
@@ -136,7 +137,7 @@ def ablations(
                 device=device,
                 threads=threads,
                 checkpoint_every=checkpoint_every,
-                resume=not overwrite and (place / disk.CHECKPOINT).is_dir(),
+                resume=not overwrite and unfinished.is_begun(place),
                 overwrite=overwrite,
                 listeners=listeners,
                 say=say,

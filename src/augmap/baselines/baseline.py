@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from augmap import folder as disk
+from augmap import unfinished
 from augmap.api import Bars, Say, place
 from augmap.baselines.options import check_name, given, refuse
 from augmap.baselines.trained import TRAINED, trained
@@ -98,7 +98,7 @@ def baseline(
     pca : int, optional
         Lay out this many principal components.
     whitening : float, optional
-        In [0, 1]: how far features are whitened before they are laid out, which ``quick`` does by 0.5.
+        In [0, 1]: how far features are whitened before they are laid out.
     perplexity, exaggeration, iterations, jobs
         See :func:`augmap.baselines.tsne.tsne_layout`.
     neighbors, min_dist
@@ -203,8 +203,8 @@ def baseline(
             made.info["knn"] = None if found is None else given(found)
         made.info["seconds"] = round(time.monotonic() - started, 2)
         if output is not None:
-            made.save(output, overwrite=True)
-            disk.remove_checkpoint(output)
+            made.write(output)
+            unfinished.remove(output)
     return made
 
 

@@ -5,6 +5,7 @@ The layout belongs to these images alone, so the map keeps the features h and no
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from augmap import folder as disk
+from augmap import unfinished
 from augmap.api import Bars, Say
 from augmap.baselines.layout import library, to_map
 from augmap.baselines.options import given
@@ -166,7 +168,7 @@ def _trained(
         "images": images.fingerprint,
         "budget": None if budget is None else parse_duration(budget),
     }
-    folder = None if output is None else output / disk.CHECKPOINT
+    folder = None if output is None else output / unfinished.CHECKPOINT
     before = _begun(folder, wish) if resume and folder is not None else None
     seconds = before["train"] if before else None
     if before is None and budget is not None:
@@ -178,14 +180,14 @@ def _trained(
                 f"images alone is given {reserve:.0f} s; give more time, or fewer images"
             )
         options["say"](f"SimCLR for {seconds:.0f} s; {reserve:.0f} s are kept free for the layout")
-    if folder is not None and before is None:
-        disk.remove_checkpoint(folder.parent)
-        disk.make_folder(folder)
-        disk.write_atomic(folder / RECORD, disk.json_bytes({**wish, "train": seconds}))
     if folder is not None and before is not None and disk.is_map(folder / ENCODER):
         options["say"]("SimCLR is trained already")
         return ImageMap.load(folder / ENCODER)
-    try:
+    anew = None if folder is None or before is not None else folder
+    with contextlib.nullcontext() if anew is None else unfinished.set_aside(anew.parent):
+        if anew is not None:
+            disk.make_folder(anew)
+            disk.write_atomic(anew / RECORD, disk.json_bytes({**wish, "train": seconds}))
         return trained(
             "simclr",
             images,
@@ -195,10 +197,6 @@ def _trained(
             epochs=epochs,
             **options,
         )
-    except InputError:
-        if folder is not None and before is None and not (folder / ENCODER / disk.CHECKPOINT).is_dir():
-            disk.remove_checkpoint(folder.parent)  # nothing was begun that could go on
-        raise
 
 
 def _begun(folder: Path, wish: dict[str, Any]) -> dict[str, Any] | None:

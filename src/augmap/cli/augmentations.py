@@ -49,6 +49,8 @@ def augmentations(
         raise InputError(f"{output}: the sheet is written as PNG; choose a name that ends in .png")
     if not output.absolute().parent.is_dir():
         raise InputError(f"{output}: its folder {output.parent} does not exist; create it or choose another")
+    if seed >= 2**63:
+        raise InputError(f"--seed must lie in [0, 2**63), got {seed}")
 
     import io
 

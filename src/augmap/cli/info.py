@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from augmap import folder as disk
+from augmap import unfinished
 from augmap.cli.words import count, duration, quality, size
 from augmap.errors import InputError
 
@@ -43,7 +44,7 @@ def describe(path: Path) -> dict[str, Any]:
     InputError
         ``path`` holds neither a map nor a checkpoint.
     """
-    if path.is_dir() and not disk.is_map(path) and (path / disk.CHECKPOINT).is_dir():
+    if path.is_dir() and not disk.is_map(path) and unfinished.is_begun(path):
         return _unfinished(path)
     record = disk.read_record(path)
     log = disk.read_file(path, "log.jsonl", record) if "log.jsonl" in record["files"] else b""
@@ -54,7 +55,7 @@ def describe(path: Path) -> dict[str, Any]:
 
 
 def _unfinished(path: Path) -> dict[str, Any]:
-    file = path / disk.CHECKPOINT / "checkpoint.json"
+    file = path / unfinished.CHECKPOINT / "checkpoint.json"
     state: dict[str, Any] = {}
     if file.is_file():
         try:
@@ -63,7 +64,7 @@ def _unfinished(path: Path) -> dict[str, Any]:
             raise InputError(f"{file}: cannot be read ({error}); start over with --overwrite") from error
     files = {f.relative_to(path).as_posix(): f.stat().st_size for f in sorted(path.rglob("*")) if f.is_file()}
     training = _training(state.pop("log", []))
-    if (path / disk.CHECKPOINT / "baseline.json").is_file():
+    if (path / unfinished.CHECKPOINT / "baseline.json").is_file():
         state["baseline"] = True
     return {"map": str(path), "finished": False, **state, "training": training, "files": files}
 

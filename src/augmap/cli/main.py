@@ -31,7 +31,7 @@ import typer
 
 import augmap
 from augmap.cli.allocator import keep_buffers
-from augmap.errors import AugmapError, InputError, Interrupted
+from augmap.errors import NO_ROOM, AugmapError, InputError, Interrupted
 
 COMMANDS = (
     *("demo", "fit", "embed", "plot", "explore", "export"),
@@ -41,7 +41,6 @@ COMMANDS = (
 """In the order of ``augmap --help``: the way a newcomer goes."""
 
 _NO_PERMISSION = (errno.EACCES, errno.EPERM, errno.EROFS)
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # Typer shows its usage errors in a box of five lines; caught by their base class they become one line.
 # It is public only as an ancestor (typer brings its own copy of click, or depends on it, by version).
 _CommandLineError = next(c for c in typer.BadParameter.__mro__ if c.__name__ == "ClickException")
@@ -110,7 +109,7 @@ def run(arguments: Sequence[str]) -> int:
         where = f"{error.filename}: " if error.filename else ""
         if error.errno in _NO_PERMISSION:
             return _say(f"{where}{error.strerror}; choose another place, or ask for the permission", code=2)
-        if error.errno in _NO_SPACE:
+        if error.errno in NO_ROOM:
             return _say(f"{where}{error.strerror}; free some space and run the same command again", code=1)
         raise
 

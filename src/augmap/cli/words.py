@@ -49,6 +49,7 @@ def quality(measures: Mapping[str, Any]) -> str:
         spread = "" if knn["sd"] is None else f" ± {knn['sd']:.1%}"
         control = before.get("knn_sample")
         beside = f"; untrained {control['accuracy']:.1%}" if control else ""
+        beside += "; these labels trained the encoder" if knn.get("labels_trained") else ""
         text = (
             f"kNN accuracy {knn['accuracy']:.1%}{spread} "
             f"(k={knn['k']}, {knn['n_train']:,} -> {knn['n_test']:,} images, {knn['split']}{beside}); {text}"

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from augmap.config import Config
 from augmap.errors import InputError
 from augmap.evaluate.knn import K, knn_accuracy
 
@@ -28,3 +29,8 @@ def accuracy(z: np.ndarray, labels: np.ndarray, splits: Any) -> dict[str, Any] |
         "n_test": found.n_test,
         "split": found.split,
     }
+
+
+def taught(config: Config | None) -> bool:
+    """Whether labels trained the encoder; only images of the split ``test`` are then new to it."""
+    return config is not None and any(stage.loss == "cross_entropy" for stage in config.stages)

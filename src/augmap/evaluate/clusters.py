@@ -11,7 +11,7 @@ from sklearn.cluster import HDBSCAN, KMeans
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score, silhouette_samples
 
 from augmap.errors import InputError
-from augmap.evaluate.splits import few_enough
+from augmap.evaluate.splits import few_enough, short_seed
 from augmap.neighbors import Metric
 
 INITS = 10
@@ -91,7 +91,7 @@ def kmeans_agreement(
         known = known / np.where(norms > 0, norms, 1)
     if (distinct := len(np.unique(known, axis=0))) < len(names):
         raise InputError(f"k-means with {len(names)} clusters needs as many positions, got {distinct}")
-    found = KMeans(len(names), n_init=INITS, random_state=seed).fit_predict(known)
+    found = KMeans(len(names), n_init=INITS, random_state=short_seed(seed)).fit_predict(known)
     return _agreement(codes, found)
 
 

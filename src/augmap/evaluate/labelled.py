@@ -76,7 +76,7 @@ def _knn(s: Subject, column: str, y: np.ndarray, space: Space, with_each: bool, 
                 sd=_or_none(found.sd),
                 column=column,
                 setting=space.setting(f"k={k}"),
-                detail=_parted(found.n_train, found.n_test, found.split),
+                detail=_parted(found.n_train, found.n_test, found.split) + _seen(s, column, found.split),
                 beside={"majority": float(majority)},
             )
         )
@@ -196,7 +196,7 @@ def _linear(s: Subject, column: str, y: np.ndarray, space: Space, progress: Prog
         value=found.accuracy,
         sd=_or_none(found.sd),
         column=column,
-        detail=_parted(found.n_train, found.n_test, found.split) + note,
+        detail=_parted(found.n_train, found.n_test, found.split) + _seen(s, column, found.split) + note,
     )
     return Found(scores=[score])
 
@@ -235,7 +235,9 @@ def _gcn(s: Subject, column: str, y: np.ndarray, space: Space, progress: Progres
         sd=_or_none(found.sd),
         column=column,
         setting=f"τ={found.temperature:g}" + (", unit length" if unit else ""),
-        detail=_parted(found.n_train, found.n_test, found.split) + f", {found.n_val:,} for validation",
+        detail=_parted(found.n_train, found.n_test, found.split)
+        + _seen(s, column, found.split)
+        + f", {found.n_val:,} for validation",
         beside={
             "linear": found.linear,
             "parameters": float(found.parameters),
@@ -268,6 +270,11 @@ def _superclass(
 
 def _parted(n_train: int, n_test: int, how: str) -> str:
     return f"{n_train:,} -> {n_test:,} images, {how}{' split' if how == 'official' else ''}"
+
+
+def _seen(s: Subject, column: str, how: str) -> str:
+    """Say where the encoder had seen the answers: labels of an official split's test images never train."""
+    return "; these labels trained the encoder" if column in s.learned and how != "official" else ""
 
 
 def _or_none(sd: float) -> float | None:

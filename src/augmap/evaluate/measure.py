@@ -11,8 +11,10 @@ import numpy as np
 
 from augmap.errors import InputError
 from augmap.evaluate import labelled, unlabelled
+from augmap.evaluate.accuracy import taught
 from augmap.evaluate.knn import K
 from augmap.evaluate.score import Measures, Score
+from augmap.evaluate.splits import check_seed
 from augmap.evaluate.subject import Found, Subject, Task
 from augmap.imagemap import ImageMap
 from augmap.neighbors import Progress
@@ -120,6 +122,7 @@ def measure_each(
         they were measured; NaN for images that were not looked at.
     """
     asked = _asked(metrics)
+    check_seed(seed)
     s, rows, left_out = _subject(m, labels, pixels, ks, sample, seed)
     scores: list[Score] = []
     tables: dict[str, Any] = {}
@@ -220,10 +223,18 @@ def _subject(
             splits=[m.items.splits[i] for i in rows],
             ks=tuple(dict.fromkeys(int(k) for k in ks)),
             seed=seed,
+            learned=_learned(m, columns),
         ),
         rows,
         left_out,
     )
+
+
+def _learned(m: ImageMap, columns: Mapping[str, np.ndarray]) -> frozenset[str]:
+    """Return the columns, under whatever name, that are the labels which trained the map's encoder."""
+    if not taught(m.config) or m.labels is None:
+        return frozenset()
+    return frozenset(name for name, y in columns.items() if np.array_equal(y, m.labels))
 
 
 def _agreement_tasks(

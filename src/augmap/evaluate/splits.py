@@ -59,7 +59,7 @@ def label_splits(
     Raises
     ------
     InputError
-        Fewer than two labels, or, without an official split, a label with a single image.
+        A seed out of range, fewer than two labels, or, without an official split, a label with one image.
     """
     labels = np.asarray(labels, dtype=str)
     rows = np.flatnonzero(labels != "")
@@ -73,10 +73,23 @@ def label_splits(
     counts = np.bincount(codes)
     if counts.min() < 2:
         raise InputError(f"label {str(names[counts.argmin()])!r} has one image; at least 2 are needed")
-    drawn = StratifiedShuffleSplit(repeats, test_size=max(1 / 6, len(names) / len(rows)), random_state=seed)
+    share = max(1 / 6, len(names) / len(rows))
+    drawn = StratifiedShuffleSplit(repeats, test_size=share, random_state=short_seed(seed))
     pairs = list(drawn.split(rows, codes))
     how = f"stratified, {repeats} random splits"
     return LabelSplits(rows=rows, names=names, codes=codes, pairs=pairs, how=how)
+
+
+def check_seed(seed: int) -> None:
+    """Refuse what no generator takes; the bound is that of :class:`augmap.config.Config`."""
+    if not 0 <= seed < 2**63:
+        raise InputError(f"seed must lie in [0, 2**63), got {seed}")
+
+
+def short_seed(seed: int) -> int:
+    """Return a seed of 32 bits, which is what scikit-learn takes: itself where it is short enough."""
+    check_seed(seed)
+    return seed if seed < 2**32 else int(np.random.SeedSequence(seed).generate_state(1)[0])
 
 
 def few_enough(labels: int, what: str) -> None:

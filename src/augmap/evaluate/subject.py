@@ -76,6 +76,8 @@ class Subject:
     ks : sequence of int
         Numbers of neighbours; the first is the one for scores of single images and for tables.
     seed : int
+    learned : set of str
+        Label columns that trained the encoder: what it says of them is no surprise.
     """
 
     positions: Float[np.ndarray, "n d"]
@@ -85,6 +87,7 @@ class Subject:
     splits: Sequence[str]
     ks: tuple[int, ...]
     seed: int
+    learned: frozenset[str] = frozenset()
 
     @property
     def n(self) -> int:

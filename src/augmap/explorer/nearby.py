@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from augmap import folder as disk
-from augmap.errors import InputError
+from augmap.errors import AugmapError
 from augmap.explorer.arrays import read_arrays
 from augmap.imagemap import ImageMap
 from augmap.neighbors import nearest
@@ -143,7 +143,7 @@ def keep(path: Path, nearby: Nearby) -> bool:
     np.savez(file, **arrays)
     try:
         disk.update(path, {FILE: file.getvalue()})
-    except (InputError, OSError):
+    except (AugmapError, OSError):
         return False
     return True
 

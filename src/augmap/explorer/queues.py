@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from augmap import folder as disk
-from augmap.errors import InputError
+from augmap.errors import AugmapError, InputError
 from augmap.items import read_table, write_table
 
 FILE = "review.csv"
@@ -143,7 +143,7 @@ class Queues:
                 disk.update(self.folder, {FILE: data})
             else:
                 disk.write_atomic(self._path(), data)
-        except (InputError, OSError) as error:
+        except (AugmapError, OSError) as error:
             raise InputError("the decisions cannot be saved: the map's folder may not be written") from error
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from augmap import folder as disk
-from augmap.errors import InputError
+from augmap.errors import AugmapError, InputError
 from augmap.explorer import nearby, pair, regions
 from augmap.explorer.build import Blobs, build, with_neighbors, with_regions
 from augmap.explorer.nearby import Nearby
@@ -194,7 +194,7 @@ def _find_regions(path: Path | None, m: ImageMap, find: FindRegions) -> list[reg
     found = dict(find(m))
     levels = regions.parse(found, m.n)
     if path is not None:
-        with contextlib.suppress(InputError, OSError):  # a map that may only be read
+        with contextlib.suppress(AugmapError, OSError):  # a map that may only be read
             disk.update(path, {regions.FILE: disk.json_bytes(found, indent=None)})
     return levels
 

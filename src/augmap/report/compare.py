@@ -14,6 +14,7 @@ import augmap
 from augmap import folder as disk
 from augmap.errors import InputError
 from augmap.evaluate.score import Measures
+from augmap.evaluate.splits import check_seed
 from augmap.imagemap import ImageMap
 from augmap.plots.colours import label_colours
 from augmap.plots.figure import Kind
@@ -115,7 +116,7 @@ def compare(
     Raises
     ------
     InputError
-        Fewer than two maps, one that is no map or damaged, or a column that no map has.
+        Fewer than two maps, a seed out of range, one that is no map or damaged, or a column that no map has.
     """
     if len(paths) < 2:
         raise InputError(
@@ -123,6 +124,7 @@ def compare(
         )
     tell = progress or (lambda title, done, total, note: None)
     check(metrics)
+    check_seed(seed)
     names, maps, facts, methods = names_of(paths), [], [], []
     for path in paths:  # all of them before any is measured: a damaged one is found without a wait
         m = ImageMap.load(path)
