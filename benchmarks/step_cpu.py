@@ -10,7 +10,7 @@ a step of ``augmap fit``, from uint8 images on, with AdamW too; ``ours, Muon`` h
 which costs more a step and needs fewer. Between the two stand the parts: the
 plain loop with our allocator, and ours with views that lie in memory; on a GPU, what ``fit`` does not do yet:
 convolutions that cuDNN chooses by trial, and all kernels of the network in one call (``recording.py``).
-Each is a process of its own, and they take turns. The JSON holds a profile of both, and how long the
+Each is a process of its own, and they take turns. The JSON holds a profile of three, and how long the
 multiplications alone would take at the rate of a large matrix product: no kernel of another program can be
 faster than that on the machine.
 """
@@ -72,7 +72,7 @@ def main() -> None:
     about = {name: worker.ask("warm up") for name, worker in named.items()}
     turns = Turns({name: lambda w=worker: w.ask(str(options.steps)) for name, worker in named.items()})
     turns.take(options.rounds)
-    profiles = {name: named[name].ask("profile") for name in ("plain", "ours") if cpu}
+    profiles = {name: named[name].ask("profile") for name in ("plain", "ours", "ours, Muon") if cpu}
     for worker in named.values():
         worker.end()
     views = 2 * options.batch

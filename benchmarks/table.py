@@ -48,11 +48,11 @@ def steps(found: dict[str, dict]) -> str:
 
 def profile(found: dict[str, dict]) -> str:
     """Return on what a step of the default spends its time, before and after."""
-    lines = ["| share of a step | plain | ours |", "| --- | --- | --- |"]
+    lines = ["| share of a step | plain | ours | ours, with Muon |", "| --- | --- | --- | --- |"]
     if STEPS[0] in found:
-        before, after = (found[STEPS[0]]["profile"][kind] for kind in ("plain", "ours"))
-        names = sorted({*before, *after}, key=lambda name: -before.get(name, 0))
-        lines += [f"| {name} | {_share(before.get(name))} | {_share(after.get(name))} |" for name in names]
+        shares = [found[STEPS[0]]["profile"][kind] for kind in ("plain", "ours", "ours, Muon")]
+        names = sorted(set().union(*shares), key=lambda name: -shares[0].get(name, 0))
+        lines += [f"| {name} | {' | '.join(_share(s.get(name)) for s in shares)} |" for name in names]
     return "\n".join(lines)
 
 
@@ -94,7 +94,8 @@ def others(found: dict[str, dict]) -> str:
             rate += f", {_natural(two)['views_per_s']:,.0f} on two threads"
         lines.append(f"| augmentation, CPU, 32 px, `natural` | {rate} | 100,000 on two |")
         if step := found.get(STEPS[0]):
-            lines.append(f"| its share of a step | {step['profile']['ours']['views']:.1%} | < 5 % |")
+            adamw, muon = (step["profile"][kind]["views"] for kind in ("ours", "ours, Muon"))
+            lines.append(f"| its share of a step of `quick` | {muon:.1%}, with AdamW {adamw:.1%} | < 5 % |")
     if result := found.get("augment-cuda"):
         rate = f"{_natural(result)['views_per_s']:,.0f} views/s"
         lines.append(f"| augmentation, GPU, 32 px, `natural` | {rate} | 5,000,000 |")

@@ -58,7 +58,8 @@ def test_the_least_there_is_comes_back(tmp_path):
     assert again.positions.dtype == np.float32
     assert again.positions.tolist() == [[0, 1], [2, 3]]
     assert [again.features, again.thumbs, again.weights, again.config, again.labels] == [None] * 5
-    assert sorted(p.name for p in (tmp_path / "m").iterdir()) == ["items.csv", "map.json", "positions.npy"]
+    there = sorted(p.name for p in (tmp_path / "m").iterdir())
+    assert there == [".lock", "items.csv", "map.json", "positions.npy"]
 
 
 @pytest.mark.parametrize("dim", [1, 3, 5])
@@ -124,6 +125,7 @@ def test_save_asks_before_it_replaces(tmp_path):
     assert_same(ImageMap.load(place), full_map(6))
     bare().save(place, overwrite=True)
     assert sorted(p.name for p in place.iterdir() if p.is_file()) == [
+        ".lock",
         "items.csv",
         "map.json",
         "positions.npy",

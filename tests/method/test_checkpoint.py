@@ -93,6 +93,9 @@ def test_a_newer_one_replaces_the_older_and_what_a_killed_run_left(tmp_path):
     for step in range(3):
         save(tmp_path, Checkpoint({"x": torch.tensor(step)}, {"stage": 0, "step": step}))
     assert checkpoint_files(tmp_path) == ["checkpoint.json", "state-3.safetensors"]
+    (tmp_path / "mine.safetensors").write_bytes(b"a person's")
+    save(tmp_path, Checkpoint({"x": torch.tensor(2)}, {"stage": 0, "step": 2}))
+    assert (tmp_path / "mine.safetensors").read_bytes() == b"a person's"
     assert load(tmp_path).tensors["x"] == 2
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from augmap.errors import InputError
+from augmap.errors import InputError, NoRoomError
 from augmap.plots.figure import plot
 from augmap.plots.save import save_figure
 from plotted import a_map
@@ -78,7 +78,7 @@ def test_full_disk_leaves_the_old_file(blobs, tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(InputError, match=r"map\.png: cannot be written \(No space left on device"):
+    with pytest.raises(NoRoomError, match=r"map\.png: cannot be written \(No space left on device"):
         save_figure(plot(blobs), path, dpi=40)
     assert path.read_bytes() == b"old"
     assert len(list(tmp_path.iterdir())) == 1

@@ -58,8 +58,8 @@ class Checkpoint:
 def save(folder: Path, checkpoint: Checkpoint) -> None:
     """Replace the checkpoint in ``folder``, atomically."""
     folder = make_folder(Path(folder))
-    old = {p for p in folder.iterdir() if p.suffix == ".safetensors"}
-    k = 1 + max((int(p.stem.removeprefix("state-")) for p in old if p.stem[6:].isdigit()), default=0)
+    old = {p for p in folder.glob("state-*.safetensors") if p.stem[6:].isdigit()}
+    k = 1 + max((int(p.stem[6:]) for p in old), default=0)
     data = save_tensors({name: t.detach().cpu().contiguous() for name, t in checkpoint.tensors.items()})
     name = f"state-{k}.safetensors"
     write_atomic(folder / name, data)
