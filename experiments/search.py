@@ -270,6 +270,18 @@ VARIANTS: dict[str, Change] = {
     "Muon, momentum 0.9": same(momentum=0.9),
     "weight decay 0.1": same(weight_decay=0.1),
     "network 64, 128, 256": Change(patch=net((64, 128, 256), (1, 1, 1))),
+    **{
+        f"4 views, rate 0.05, temperature 0.15, weight decay 0.03, {name}": Change(
+            {"views": 4, "lr": 0.05, "temperature": 0.15, "weight_decay": 0.03},
+            {"batch_size": 64},
+            net(widths, blocks),
+        )
+        for name, widths, blocks in (
+            ("network 64, 128, 256", (64, 128, 256), (1, 1, 1)),
+            ("network 32, 128, 512", (32, 128, 512), (1, 1, 1)),
+            ("another block of 256", (32, 128, 256), (1, 1, 2)),
+        )
+    },
     "views as large as the image": Change({"view_scale": 1.0}),
     "Cauchy": Change({"similarity": "cauchy", "temperature": 1.0}),
     "AdamW": Change(ADAMW),

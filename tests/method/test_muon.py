@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from augmap.method import muon
 from augmap.method.muon import Muon, _stacked, orthogonalised
 
 
@@ -62,6 +63,29 @@ def test_singular_values_become_about_one_and_directions_stay(shape, dtype):
     assert values.max() < 1.3
     along = torch.diagonal(u.T @ found @ vt.T)
     torch.testing.assert_close(along.sort().values, values.sort().values, rtol=0.05, atol=0.02)
+
+
+@pytest.mark.parametrize("shape", [(20, 50), (50, 20), (16, 16), (12, 20)])
+def test_rounds_made_together_are_the_rounds_one_by_one(shape):
+    (weight,) = weights(shape)
+    matrix = weight.detach().double()
+    x = matrix / matrix.norm()
+    for a, b, c in 5 * [(3.4445, -4.7750, 2.0315)]:
+        x = a * x + b * x @ x.T @ x + c * x @ x.T @ x @ x.T @ x
+    torch.testing.assert_close(orthogonalised(matrix), x, atol=1e-12, rtol=1e-10)
+
+
+def test_rounds_made_together_are_as_exact_in_bfloat16(monkeypatch):
+    """Also where directions are so weak that rounding hides them."""
+    random = torch.Generator().manual_seed(0)
+    u = torch.linalg.qr(torch.randn(64, 64, generator=random))[0]
+    v = torch.linalg.qr(torch.randn(600, 64, generator=random))[0]
+    matrix = u * torch.logspace(0, -4, 64) @ v.T
+    exact = orthogonalised(matrix.double())
+    together = (orthogonalised(matrix.bfloat16()) - exact).norm()
+    monkeypatch.setattr(muon, "_WIDE", 1e9)
+    one_by_one = (orthogonalised(matrix.bfloat16()) - exact).norm()
+    assert together < 1.05 * one_by_one < 0.2 * exact.norm()
 
 
 def test_a_gradient_of_nothing_moves_nothing():

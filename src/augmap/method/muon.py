@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 _ROUNDS = 5 * ((3.4445, -4.7750, 2.0315),)
 """a, b, c of x -> a x + b x³ + c x⁵, which carries all of (0, 1] to about 1 in few rounds (Jordan, 2024)."""
+_WIDE = 2
+"""Columns a row from which two rounds are made together: fewer multiplications from 1.5 on."""
 _BETA2, _EPSILON = 0.999, 1e-8
 State = dict[str, Tensor]
 
@@ -94,15 +96,32 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonalised(matrix: Float[Tensor, "*s m n"]) -> Float[Tensor, "*s m n"]:
-    """Return the matrix with its singular vectors kept and its singular values brought to 0.7 ... 1.2."""
-    plus = torch.addmm if matrix.ndim == 2 else torch.baddbmm
+    r"""Return the matrix with its singular vectors kept and its singular values brought to 0.7 ... 1.2.
+
+    A round multiplies :math:`X` by :math:`F = aI + bS + cS^2` with :math:`S = XX^\top`. Since all of these
+    commute, the next round's :math:`S` is :math:`FSF`: two rounds of a wide matrix are made of small squares
+    alone and put onto it in one product. Not more than two, or what rounding leaves of the weak directions
+    in :math:`S` would grow from round to round.
+    """
     tall = matrix.shape[-2] > matrix.shape[-1]
     x = matrix.mT if tall else matrix
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp_min(1e-7)
-    for a, b, c in _ROUNDS:
+    together = 2 if x.shape[-1] >= _WIDE * x.shape[-2] else 1
+    for i in range(0, len(_ROUNDS), together):
         square = x @ x.mT
-        x = plus(x, plus(square, square, square, beta=b, alpha=c), x, beta=a)
+        factor = _factor(square, *_ROUNDS[i])
+        for later in _ROUNDS[i + 1 : i + together]:
+            square = factor @ square @ factor
+            factor = _factor(square, *later) @ factor
+        x = factor @ x
     return x.mT if tall else x
+
+
+def _factor(square: Float[Tensor, "*s m m"], a: float, b: float, c: float) -> Float[Tensor, "*s m m"]:
+    plus = torch.addmm if square.ndim == 2 else torch.baddbmm
+    made = plus(square, square, square, beta=b, alpha=c)
+    made.diagonal(dim1=-2, dim2=-1).add_(a)
+    return made
 
 
 def _stacked(matrices: list[Float[Tensor, "_ _"]]) -> list[Float[Tensor, "_ _"]]:
