@@ -169,6 +169,17 @@ def test_an_equal_file_of_another_folder_is_not_taken_for_the_moved_one(photos, 
     assert (other / "a/1.png").exists()
 
 
+def test_one_file_reached_by_two_ways_is_not_removed(photos, tmp_path, monkeypatch):
+    """As where the target is the images' folder under another mount: no link of it is to spare."""
+    target = tmp_path / "trash" / "a"
+    target.mkdir(parents=True)
+    (target / "1.png").write_bytes(b"a/1.png")
+    monkeypatch.setattr(os.path, "samefile", lambda a, b: True)
+    with pytest.raises(InputError, match="exists already and is another file"):
+        run(reviewed(photos, ["a/1.png"]), tmp_path / "trash")
+    assert (photos / "a/1.png").exists()
+
+
 def test_only_the_maps_own_folder_is_moved_from(photos, tmp_path, monkeypatch):
     """Not one of the same name where the command happens to run."""
     m = map_of(np.zeros((1, 2)), names=["a/1.png"], source="photos")
