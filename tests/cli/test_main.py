@@ -173,3 +173,25 @@ def test_sigterm_is_130_wherever_it_comes(tmp_path):
         "    sys.exit(130)\n"
     )
     assert subprocess.run([sys.executable, "-m", "ended"], cwd=tmp_path, timeout=60).returncode == 130
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
+def test_a_wish_that_a_compiler_swallows_still_ends_as_one(name, root):
+    """What is raised in a callback from C is forgotten there; what it broke off fails a little later."""
+    code = (
+        "import ctypes, signal, typer\n"
+        "from augmap.cli import main as entry\n"
+        "def command():\n"
+        f"    ctypes.CFUNCTYPE(None)(lambda: signal.raise_signal(signal.{name}))()\n"
+        "    raise AttributeError('half compiled')\n"
+        "app = typer.Typer()\n"
+        "app.command()(command)\n"
+        "entry.build_app = lambda: app\n"
+        "entry.main(['--'])"
+    )
+    env = {**os.environ, "PYTHONPATH": str(root / "src")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 130, done.stderr
+    assert done.stderr.splitlines()[-1] == "augmap: interrupted"

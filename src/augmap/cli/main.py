@@ -22,6 +22,7 @@ import errno
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from importlib import import_module
 from types import FrameType
@@ -68,6 +69,8 @@ def configure_process() -> None:
             stream.reconfigure(errors="backslashreplace")
     # whoever asks for an end by SIGTERM gets what Ctrl-C gets: half-made things are put away
     signal.signal(signal.SIGTERM, _end)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored, as by nohup
+        signal.signal(signal.SIGINT, _interrupt)
     keep_buffers()
 
 
@@ -79,8 +82,18 @@ class _Ended(KeyboardInterrupt):
     """
 
 
+_asked = threading.Event()
+"""Set where somebody asked for an end: a compiler's callback may swallow what is raised there."""
+
+
 def _end(_number: int, _frame: FrameType | None) -> NoReturn:
+    _asked.set()
     raise _Ended
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    _asked.set()
+    raise KeyboardInterrupt
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -111,6 +124,10 @@ def run(arguments: Sequence[str]) -> int:
             return _say(f"{where}{error.strerror}; choose another place, or ask for the permission", code=2)
         if error.errno in NO_ROOM:
             return _say(f"{where}{error.strerror}; free some space and run the same command again", code=1)
+        raise
+    except Exception:
+        if _asked.is_set():  # what broke off half-way is of no interest
+            return _say("interrupted", code=130)
         raise
 
 
