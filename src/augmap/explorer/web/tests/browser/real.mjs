@@ -116,7 +116,13 @@ export const scenarios = {
       await page.keyboard.press("b");
       await still(page);
       // a hand over the second map: the ring is on the image in both
-      const where = await page.evaluate(() => { const s = augmapPage.stage.linked[0]; const b = s.element.getBoundingClientRect(); const [x, y] = s.screen(17); return [b.x + x, b.y + y]; });
+      const where = await page.evaluate((n) => {
+        const s = augmapPage.stage.linked[0];
+        const b = s.element.getBoundingClientRect();
+        const spots = Array.from({ length: n }, (_, i) => s.screen(i)); // the one in the middle is surely in view
+        const [x, y] = spots.sort((p, q) => Math.hypot(p[0] - b.width / 2, p[1] - b.height / 2) - Math.hypot(q[0] - b.width / 2, q[1] - b.height / 2))[0];
+        return [b.x + x, b.y + y];
+      }, given.n);
       await page.mouse.move(...where);
       await page.waitForFunction(() => augmapPage.app.state.hovered >= 0);
       await page.mouse.move(5, 5);
