@@ -173,7 +173,7 @@ def fit(
             strict=strict,
             cache=cache,
             progress=progress("reading images") if progress else None,
-            **({} if max_pixels is None else {"max_pixels": max_pixels}),
+            max_pixels=max_pixels,
         )
         if len(opened) < 2:
             raise InputError(f"{opened.source}: a map needs at least 2 images, found {len(opened)}")

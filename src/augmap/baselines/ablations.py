@@ -119,7 +119,7 @@ def ablations(
         strict=strict,
         cache=cache,
         progress=progress("reading images") if progress else None,
-        **({} if max_pixels is None else {"max_pixels": max_pixels}),
+        max_pixels=max_pixels,
     )
     arms = []
     for number, name in enumerate(ARMS, 1):

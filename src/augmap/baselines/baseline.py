@@ -167,7 +167,7 @@ def baseline(
         opened = open_images(
             images,
             progress=progress("reading images") if progress else None,
-            **{k: v for k, v in opening.items() if k != "max_pixels" or v is not None},
+            **opening,
         )
         if len(opened) < 2:
             raise InputError(f"{opened.source}: a map needs at least 2 images, found {len(opened)}")

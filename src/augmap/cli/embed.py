@@ -55,7 +55,7 @@ def embed(
             strict=strict,
             cache=cache,
             progress=progress.counter("reading images"),
-            **({} if max_pixels is None else {"max_pixels": max_pixels}),
+            max_pixels=max_pixels,
         )
         for skipped in opened.skipped:  # all of them: no other file lists what has no row in the table
             progress.say(f"skipped {skipped}")

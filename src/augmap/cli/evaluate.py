@@ -193,7 +193,7 @@ def _opened(
         labels="none",
         cache=cache,
         progress=progress,
-        **({} if max_pixels is None else {"max_pixels": max_pixels}),
+        max_pixels=max_pixels,
     )
     known = opened.fingerprint == m.info["fingerprint"]
     if not known or opened.names != m.names:  # there are more, or the map is a part of the one that was made

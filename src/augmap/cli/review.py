@@ -58,7 +58,7 @@ def review(
             images,
             cache=cache,
             progress=progress.counter("reading images"),
-            **({} if max_pixels is None else {"max_pixels": max_pixels}),
+            max_pixels=max_pixels,
         )
         spread: Any = "not asked for (--views 0)"
         if views:

@@ -35,7 +35,7 @@ def open_images(
     only_split: str | None = None,
     exclude: str | os.PathLike[str] | None = None,
     strict: bool = False,
-    max_pixels: int = MAX_PIXELS,
+    max_pixels: int | None = None,
     cache: str | os.PathLike[str] | None = None,
     store: bool = True,
     progress: Progress | None = None,
@@ -62,8 +62,8 @@ def open_images(
         CSV file of names to leave out (rows with ``decision`` ``drop``, or all when there is no such column).
     strict : bool
         Raise when any file cannot be read, instead of skipping it.
-    max_pixels : int
-        Images with more are skipped without decoding them.
+    max_pixels : int, optional
+        Images with more are skipped without decoding them; by default ``images.decode.MAX_PIXELS``.
     cache : path, optional
         Folder of pixel stores and downloads.
     store : bool
@@ -80,12 +80,13 @@ def open_images(
     if isinstance(source, ImageSet):
         wanted = [(preprocessing, source.preprocessing), (image_size, source.preprocessing.image_size)]
         wanted += [(channels, source.preprocessing.channels)]
-        wanted += [(labels, "folder"), (max_pixels, MAX_PIXELS)]
+        wanted += [(labels, "folder"), (max_pixels, None)]
         if any(w not in (None, have) for w, have in wanted) or only_split or exclude:
             raise InputError(f"{source.source} is open already; give these options where it is opened")
         if strict and source.skipped:
             raise _strict_error(source.source, source.skipped, len(source) + len(source.skipped))
         return source
+    max_pixels = MAX_PIXELS if max_pixels is None else max_pixels
     if max_pixels < 1:
         raise InputError(f"max_pixels must be at least 1, got {max_pixels}")
     listing = list_source(source, cache=cache, download_progress=download_progress)

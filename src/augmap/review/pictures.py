@@ -13,7 +13,6 @@ from PIL import Image
 
 from augmap.errors import InputError
 from augmap.imagemap import ImageMap
-from augmap.images.decode import MAX_PIXELS
 from augmap.images.imageset import ImageSet, digest_rows, fingerprint
 from augmap.images.open import open_images
 from augmap.images.recorded import recorded_source
@@ -57,7 +56,7 @@ def open_pictures(
     *,
     cache: str | Path | None = None,
     progress: Progress | None = None,
-    max_pixels: int = MAX_PIXELS,
+    max_pixels: int | None = None,
 ) -> tuple[Pictures | None, str]:
     """Open the images of a map, or else its thumbnails; return them with a sentence that says which and why.
 
