@@ -14,7 +14,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 from augmap.errors import InputError
-from augmap.fields import build, check_types, choice, not_negative, positive, read_toml, toml, tuples
+from augmap.fields import (
+    build,
+    check_types,
+    choice,
+    not_negative,
+    positive,
+    read_toml,
+    seedable,
+    toml,
+    tuples,
+)
 
 Loss = Literal["info_nce", "negative_sampling", "cross_entropy"]
 Similarity = Literal["cauchy", "cosine", "gaussian", "student", "umap"]
@@ -298,8 +308,7 @@ class Config:
         positive(self, "batch_size", "budget")
         choice(self, "precision", Precision)
         choice(self, "norm", Norm | None)
-        if not 0 <= self.seed < 2**63:
-            raise InputError(f"seed must lie in [0, 2**63), got {self.seed}")
+        seedable(self.seed)
         dim = None
         for stage in self.stages:
             if dim is not None and stage.dim != dim and stage.new_layer == "none":

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from augmap.errors import InputError
+from augmap.fields import seedable
 
 
 class Augment(StrEnum):
@@ -49,8 +50,7 @@ def augmentations(
         raise InputError(f"{output}: the sheet is written as PNG; choose a name that ends in .png")
     if not output.absolute().parent.is_dir():
         raise InputError(f"{output}: its folder {output.parent} does not exist; create it or choose another")
-    if seed >= 2**63:
-        raise InputError(f"--seed must lie in [0, 2**63), got {seed}")
+    seedable(seed, "--seed")
 
     import io
 

@@ -14,8 +14,8 @@ from augmap.evaluate import labelled, unlabelled
 from augmap.evaluate.accuracy import taught
 from augmap.evaluate.knn import K
 from augmap.evaluate.score import Measures, Score
-from augmap.evaluate.splits import check_seed
 from augmap.evaluate.subject import Found, Subject, Task
+from augmap.fields import seedable
 from augmap.imagemap import ImageMap
 from augmap.neighbors import Progress
 
@@ -122,7 +122,7 @@ def measure_each(
         they were measured; NaN for images that were not looked at.
     """
     asked = _asked(metrics)
-    check_seed(seed)
+    seedable(seed)
     s, rows, left_out = _subject(m, labels, pixels, ks, sample, seed)
     scores: list[Score] = []
     tables: dict[str, Any] = {}

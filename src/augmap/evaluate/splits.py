@@ -10,6 +10,7 @@ from jaxtyping import Int
 from sklearn.model_selection import StratifiedShuffleSplit
 
 from augmap.errors import InputError
+from augmap.fields import seedable
 
 MAX_LABELS = 2000
 """Of linear classifiers and k-means: 60,000 images then need 0.5 GB and minutes."""
@@ -80,15 +81,9 @@ def label_splits(
     return LabelSplits(rows=rows, names=names, codes=codes, pairs=pairs, how=how)
 
 
-def check_seed(seed: int) -> None:
-    """Refuse what no generator takes; the bound is that of :class:`augmap.config.Config`."""
-    if not 0 <= seed < 2**63:
-        raise InputError(f"seed must lie in [0, 2**63), got {seed}")
-
-
 def short_seed(seed: int) -> int:
     """Return a seed of 32 bits, which is what scikit-learn takes: itself where it is short enough."""
-    check_seed(seed)
+    seedable(seed)
     return seed if seed < 2**32 else int(np.random.SeedSequence(seed).generate_state(1)[0])
 
 
