@@ -28,17 +28,14 @@ from augmap.errors import InputError
 from augmap.images.imageset import Skipped
 from augmap.images.listing import Listing, from_paths
 from augmap.images.names import escape
+from augmap.record import INCOMING, RECORD, is_record
 
 EXTENSIONS = frozenset({
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"),
     *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".avif", ".heic", ".heif"),
 })  # fmt: skip
-_MADE = {
-    "map.json": {"format_version", "files"},
-    ".incoming/map.json": {"format_version", "files"},
-    "review.json": {"augmap", "queues"},
-}
-"""Files that a folder made by augmap is known by, and what stands in each."""
+_REVIEW, _REVIEW_SAYS = "review.json", {"augmap", "queues"}
+"""The record of a review, and some of what it says."""
 _HIDDEN = {"thumbs.db", "desktop.ini", "__macosx", "@eadir"}
 
 
@@ -234,16 +231,18 @@ def _is_made(folder: str, there: Iterable[str] | None = None) -> bool:
             there = os.listdir(folder)
         except OSError:
             return False
-    for name, keys in _MADE.items():
-        if name.split("/")[0] not in there:
-            continue
-        try:
-            record = json.loads(Path(folder, name).read_bytes())
-        except (OSError, ValueError, RecursionError):
-            continue
-        if isinstance(record, dict) and keys <= record.keys():
-            return True
-    return False
+    there = set(there)
+    if RECORD in there and is_record(Path(folder, RECORD)):
+        return True
+    if INCOMING in there and is_record(Path(folder, INCOMING, RECORD)):
+        return True
+    if _REVIEW not in there:
+        return False
+    try:
+        review = json.loads(Path(folder, _REVIEW).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(review, dict) and review.keys() >= _REVIEW_SAYS
 
 
 def _why(error: OSError) -> str:
