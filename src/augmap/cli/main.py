@@ -70,7 +70,7 @@ def configure_process() -> None:
     # whoever asks for an end by SIGTERM gets what Ctrl-C gets: half-made things are put away
     signal.signal(signal.SIGTERM, _end)
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where it is ignored, as by nohup
-        signal.signal(signal.SIGINT, _interrupt)
+        signal.signal(signal.SIGINT, _end)
     keep_buffers()
 
 
@@ -86,14 +86,9 @@ _asked = threading.Event()
 """Set where somebody asked for an end: a compiler's callback may swallow what is raised there."""
 
 
-def _end(_number: int, _frame: FrameType | None) -> NoReturn:
+def _end(number: int, _frame: FrameType | None) -> NoReturn:
     _asked.set()
-    raise _Ended
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    _asked.set()
-    raise KeyboardInterrupt
+    raise _Ended if number == signal.SIGTERM else KeyboardInterrupt
 
 
 def run(arguments: Sequence[str]) -> int:
