@@ -181,9 +181,6 @@ def fit(
         if any(stage.loss == "cross_entropy" for stage in config.stages):  # the one place where labels train
             classes = labelled.training_classes(opened)
         probe = None if audience is None else audience.begin(opened)
-    train = launch
-    if output is not None and leads():
-        train = _begun(output, new=new, overwrite=overwrite)(launch)
     for note in opened.notes:
         say(note)
     if len(opened) < SMALL:
@@ -193,28 +190,30 @@ def fit(
             "%H:%M:%S", time.localtime(time.time() + config.budget - (time.monotonic() - started))
         )
         say(f"{len(opened):,} images; the map will be ready at {ready}")
-    outcome = train(
-        Task(
-            pixels=opened.pixels,
-            config=config,
-            runtime=runtime,
-            augmentation=settings.augmentation,
-            backbone=settings.module,
-            classes=classes,
-            init=start_from.weights if start_from else None,
-            folder=output / unfinished.CHECKPOINT if output else None,
-            resume=resume,
-            identity={"images": opened.fingerprint}
-            | ({} if classes is None else {"labels": labelled.fingerprint(classes)}),
-            listeners=listeners,
-            audience=audience,
-            probe=probe,
-            say=say,
-            progress=progress,
-            started=started,
-            clock=time.monotonic if audience is None else audience.control.clock,
+    ours = output is not None and leads()
+    with _begun(output, new=new, overwrite=overwrite) if ours else contextlib.nullcontext():
+        outcome = launch(
+            Task(
+                pixels=opened.pixels,
+                config=config,
+                runtime=runtime,
+                augmentation=settings.augmentation,
+                backbone=settings.module,
+                classes=classes,
+                init=start_from.weights if start_from else None,
+                folder=output / unfinished.CHECKPOINT if output else None,
+                resume=resume,
+                identity={"images": opened.fingerprint}
+                | ({} if classes is None else {"labels": labelled.fingerprint(classes)}),
+                listeners=listeners,
+                audience=audience,
+                probe=probe,
+                say=say,
+                progress=progress,
+                started=started,
+                clock=time.monotonic if audience is None else audience.control.clock,
+            )
         )
-    )
     result = ImageMap(
         positions=outcome.positions,
         items=Items(opened.names, opened.splits, {k: np.array(v) for k, v in opened.labels.items()}),

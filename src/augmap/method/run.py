@@ -138,8 +138,9 @@ def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
     check()
     planner = None
     if any(stage.share for stage in task.config.stages):
-        clock = {"started": task.started, "clock": task.clock}
-        planner = make_planner(config, pixels, encoder, found, **clock, fabric=fabric, say=say)
+        planner = make_planner(
+            config, pixels, encoder, found, started=task.started, clock=task.clock, fabric=fabric, say=say
+        )
     check()
     log: list[dict[str, Any]] = list(found.info["log"]) if found else []
     resumed_steps = [*found.info["resumed_steps"], found.step] if found else []

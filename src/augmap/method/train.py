@@ -184,11 +184,7 @@ def _train_stage(run: Run, config: Config, graph: Edges, fabric: Fabric, watch: 
         set_rate(optimizer, rate)
         if stage.end_temperature is not None:
             similarity.log_temperature = log_temperature(stage, step, total)
-        drawn: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
-        if config.backbone == CUSTOM:  # it may have layers that draw, such as dropout
-            drawn = chance(fabric.device, config.seed, "network", span.number, step, fabric.global_rank)
-        low = config.precision == "bfloat16"
-        with torch.autocast(fabric.device.type, torch.bfloat16, enabled=low), drawn:
+        with _computing(config, fabric, span.number, step):
             z = wrapped(inputs)[:, : columns(stage, step, total)]  # (2b, d)
         loss = stage_loss(z, places, similarity, stage)
         fabric.backward(loss)
@@ -202,6 +198,17 @@ def _train_stage(run: Run, config: Config, graph: Edges, fabric: Fabric, watch: 
     if fabric.world_size > 1:
         unsynchronise(encoder)
     return look.done
+
+
+@contextlib.contextmanager
+def _computing(config: Config, fabric: Fabric, *key: int) -> Iterator[None]:
+    """Compute in the configuration's precision; what layers of the user's network draw depends on ``key``."""
+    with contextlib.ExitStack() as stack:
+        low = config.precision == "bfloat16"
+        stack.enter_context(torch.autocast(fabric.device.type, torch.bfloat16, enabled=low))
+        if config.backbone == CUSTOM:  # it may have dropout
+            stack.enter_context(chance(fabric.device, config.seed, "network", *key, fabric.global_rank))
+        yield
 
 
 def _probe_seconds(planner: Planner | None, hurried: float | None) -> float:
