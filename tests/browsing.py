@@ -97,6 +97,22 @@ class Running:
         return self.process.returncode
 
 
+def run_unit_tests(name: str, cases: object, folder: Path) -> str:
+    """Run one of the page's own test files by node on these cases; return what it printed."""
+    (folder / "cases.json").write_text(json.dumps(cases))
+    done = subprocess.run(
+        ["node", "--test", f"tests/unit/{name}.test.mjs"],
+        cwd=WEB,
+        env={**os.environ, "AUGMAP_CASES": str(folder / "cases.json")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    return done.stdout
+
+
 def _need(what: object, how: str) -> None:
     if not what:
         assert os.environ.get("AUGMAP_REQUIRE_BROWSER") != "1", f"the page cannot be tested: {how}"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from augmap.items import Items
 from augmap.plots.colours import PALETTE, label_colours, natural
 from augmap.plots.names import shorten
 from augmap.thumbs import make_thumbs
-from browsing import STATIC, WEB, Running, drive, need_browser, need_esbuild
+from browsing import STATIC, WEB, Running, drive, need_browser, need_esbuild, run_unit_tests
 
 N = 3000
 SCENARIOS = [
@@ -108,18 +106,7 @@ def test_names_are_those_of_the_plots(tmp_path: Path) -> None:
                 "short": [shorten(name) for name in names],
             }
         )
-    (tmp_path / "cases.json").write_text(json.dumps(cases))
-    run = subprocess.run(
-        ["node", "--test", "tests/unit/names.test.mjs"],
-        cwd=WEB,
-        env={**os.environ, "AUGMAP_CASES": str(tmp_path / "cases.json")},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert run.returncode == 0, run.stdout[-3000:]
-    assert f"# pass {len(cases)}" in run.stdout
+    assert f"# pass {len(cases)}" in run_unit_tests("names", cases, tmp_path)
 
 
 def test_the_bundle_is_what_its_source_says(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import base64
 import gzip
 import io
 import json
-import os
 import re
 import subprocess
 
@@ -24,7 +23,7 @@ from augmap.explorer.single import of_folder
 from augmap.export.onnx import to_onnx
 from augmap.images.decode import decode, pillow_limits
 from augmap.images.square import FILTERS, square
-from browsing import WEB, browser, need_browser, need_esbuild
+from browsing import WEB, browser, need_browser, need_esbuild, run_unit_tests
 
 LOSSLESS = 2e-3
 """Of the span. The pixels are equal; weights of half size move an image by up to 3e-4 of the span."""
@@ -91,18 +90,8 @@ def test_resizing_is_pillows_to_the_bit(pieces, tmp_path):
             opened.draft(None, (2 * size, 2 * size))
             steps.append((width, height, size, round(width / opened.width)))
     assert {s[3] for s in steps} == {1, 2, 8, 3000 // 64 and 8}
-    (tmp_path / "cases.json").write_text(json.dumps({"resize": cases, "grey": grey, "steps": steps}))
-    done = subprocess.run(
-        ["node", "--test", "tests/unit/resize.test.mjs"],
-        cwd=WEB,
-        env={**os.environ, "AUGMAP_CASES": str(tmp_path / "cases.json")},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-3000:]
-    assert f"# pass {len(cases) + 3}" in done.stdout
+    printed = run_unit_tests("resize", {"resize": cases, "grey": grey, "steps": steps}, tmp_path)
+    assert f"# pass {len(cases) + 3}" in printed
 
 
 def test_placed_as_python_places(pieces, tmp_path):
