@@ -14,17 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from augmap.errors import InputError
-from augmap.fields import (
-    build,
-    check_types,
-    choice,
-    not_negative,
-    positive,
-    read_toml,
-    seedable,
-    toml,
-    tuples,
-)
+from augmap.fields import a_seed, build, check_types, choice, not_negative, positive, read_toml, toml, tuples
 
 Loss = Literal["info_nce", "negative_sampling", "cross_entropy"]
 Similarity = Literal["cauchy", "cosine", "gaussian", "student", "umap"]
@@ -308,7 +298,7 @@ class Config:
         positive(self, "batch_size", "budget")
         choice(self, "precision", Precision)
         choice(self, "norm", Norm | None)
-        seedable(self.seed)
+        a_seed(self.seed)
         dim = None
         for stage in self.stages:
             if dim is not None and stage.dim != dim and stage.new_layer == "none":

@@ -122,7 +122,7 @@ def not_negative(self: Any, *names: str, where: str = "") -> None:
             raise InputError(f"{where}{name} must not be negative, got {value!r}")
 
 
-def seedable(seed: int, name: str = "seed") -> None:
+def a_seed(seed: int, name: str = "seed") -> None:
     """Raise :class:`InputError` on a seed that no generator takes."""
     if not 0 <= seed < 2**63:
         raise InputError(f"{name} must lie in [0, 2**63), got {seed}")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from augmap.errors import InputError
-from augmap.fields import seedable
+from augmap.fields import a_seed
 
 
 class Augment(StrEnum):
@@ -50,7 +50,7 @@ def augmentations(
         raise InputError(f"{output}: the sheet is written as PNG; choose a name that ends in .png")
     if not output.absolute().parent.is_dir():
         raise InputError(f"{output}: its folder {output.parent} does not exist; create it or choose another")
-    seedable(seed, "--seed")
+    a_seed(seed, "--seed")
 
     import io
 

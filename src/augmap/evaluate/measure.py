@@ -15,7 +15,7 @@ from augmap.evaluate.accuracy import taught
 from augmap.evaluate.knn import K
 from augmap.evaluate.score import Measures, Score
 from augmap.evaluate.subject import Found, Subject, Task
-from augmap.fields import seedable
+from augmap.fields import a_seed
 from augmap.imagemap import ImageMap
 from augmap.neighbors import Progress
 
@@ -122,7 +122,7 @@ def measure_each(
         they were measured; NaN for images that were not looked at.
     """
     asked = _asked(metrics)
-    seedable(seed)
+    a_seed(seed)
     s, rows, left_out = _subject(m, labels, pixels, ks, sample, seed)
     scores: list[Score] = []
     tables: dict[str, Any] = {}

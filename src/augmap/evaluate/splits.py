@@ -10,7 +10,7 @@ from jaxtyping import Int
 from sklearn.model_selection import StratifiedShuffleSplit
 
 from augmap.errors import InputError
-from augmap.fields import seedable
+from augmap.fields import a_seed
 
 MAX_LABELS = 2000
 """Of linear classifiers and k-means: 60,000 images then need 0.5 GB and minutes."""
@@ -83,7 +83,7 @@ def label_splits(
 
 def short_seed(seed: int) -> int:
     """Return a seed of 32 bits, which is what scikit-learn takes: itself where it is short enough."""
-    seedable(seed)
+    a_seed(seed)
     return seed if seed < 2**32 else int(np.random.SeedSequence(seed).generate_state(1)[0])
 
 

@@ -14,7 +14,7 @@ import augmap
 from augmap import folder as disk
 from augmap.errors import InputError
 from augmap.evaluate.score import Measures
-from augmap.fields import seedable
+from augmap.fields import a_seed
 from augmap.imagemap import ImageMap
 from augmap.plots.colours import label_colours
 from augmap.plots.figure import Kind
@@ -124,7 +124,7 @@ def compare(
         )
     tell = progress or (lambda title, done, total, note: None)
     check(metrics)
-    seedable(seed)
+    a_seed(seed)
     names, maps, facts, methods = names_of(paths), [], [], []
     for path in paths:  # all of them before any is measured: a damaged one is found without a wait
         m = ImageMap.load(path)
