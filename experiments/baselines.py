@@ -8,7 +8,8 @@ for those that train, and all 60,000 by some; measures each map and writes
 beside it changes nothing. Maps are kept in the working folder as ``NAME.map``; a map or a result that is
 there already is not made again. At the end the table is printed; ``--table`` prints nothing else.
 
-One seed. Labels are for evaluation only, but for ``supervised``, which is there to show what they do.
+Seed 0; ``--seed 1`` makes the same with another one, as ``NAME-seed-1``. Labels are for evaluation only, but
+for ``supervised``, which is there to show what they do.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from augmap.imagemap import ImageMap
 
 RESULTS = HERE / "results" / "baselines"
-SEED, K = 0, 15
+K = 15
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", type=Path, help="folder that holds unpack.py and the data")
     parser.add_argument("--work", type=Path, help="where images and maps are kept")
     parser.add_argument("--only", help=f"some of {','.join(METHODS)}")
+    parser.add_argument("--seed", type=int, default=0, help="of training and of what is measured by chance")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--table", action="store_true", help="print the table of what is there")
     given = parser.parse_args(arguments)
@@ -110,26 +112,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if given.data is None or given.work is None:
             parser.error("give --data and --work, or --table")
         for name in names:
-            result = given.results / f"{name}.json"
+            result = given.results / f"{seeded(name, given.seed)}.json"
             if result.exists():
-                print(f"{name}: done already", flush=True)
+                print(f"{result.stem}: done already", flush=True)
                 continue
-            run(name, given.data, given.work, result)
+            run(name, given.seed, given.data, given.work, result)
     print(table(given.results))
 
 
-def run(name: str, data: Path, work: Path, result: Path) -> None:
+def seeded(name: str, seed: int) -> str:
+    """Return what the map and the result of a method with this seed are called."""
+    return f"{name}-seed-{seed}" if seed else name
+
+
+def run(name: str, seed: int, data: Path, work: Path, result: Path) -> None:
     """Make one map where there is none, measure it, and write its numbers down."""
     from augmap.folder import is_map, json_bytes, write_atomic
 
     method = METHODS[name]
     images = unpack(data, work, method.limit)
-    map_folder = work / f"{name}.map"
+    init = None if method.init is None else work / f"{seeded(method.init, seed)}.map"
+    map_folder = work / f"{seeded(name, seed)}.map"
     if not is_map(map_folder):
-        if method.init is not None and not is_map(work / f"{method.init}.map"):
-            make(METHODS[method.init], images, work, work / f"{method.init}.map")
-        make(method, images, work, map_folder)
-    entry = evaluate(name, images, work)
+        if init is not None and not is_map(init):
+            make(METHODS[method.init], seed, images, init)
+        make(method, seed, images, map_folder, init)
+    entry = evaluate(name, seed, images, map_folder, init)
     result.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(result, json_bytes(entry))
     print(row(entry), flush=True)
@@ -144,36 +152,37 @@ def unpack(data: Path, work: Path, limit: int | None) -> Path:
     return folder
 
 
-def make(method: Method, images: Path, work: Path, map_folder: Path) -> None:
+def make(method: Method, seed: int, images: Path, map_folder: Path, init: Path | None = None) -> None:
     """Run the command by the processor's clock; decoding the images is part of its time."""
     command = [sys.executable, str(HERE / "coreminutes.py"), *method.command, str(images)]
-    command += ["-o", str(map_folder), "--seed", str(SEED), "--overwrite"]
-    command += ["--cache", str(work / f"{map_folder.stem}.cache")]
-    if method.init is not None:
-        command += ["--init", str(work / f"{method.init}.map")]
+    command += ["-o", str(map_folder), "--seed", str(seed), "--overwrite"]
+    command += ["--cache", str(map_folder.with_suffix(".cache"))]
+    command += [] if init is None else ["--init", str(init)]
     if subprocess.run(command).returncode:
         sys.exit(f"{map_folder.stem}: augmap {method.command[0]} failed")
 
 
-def evaluate(name: str, images: Path, work: Path) -> dict[str, Any]:
+def evaluate(
+    name: str, seed: int, images: Path, map_folder: Path, init: Path | None = None
+) -> dict[str, Any]:
     """Measure a map; what is measured also lies in the map, where ``augmap compare`` finds it."""
     import augmap
     from augmap.folder import json_bytes, update
     from augmap.imagemap import ImageMap
 
-    method, m = METHODS[name], ImageMap.load(work / f"{name}.map")
-    found = measured(m, method, pixels(m, images, work))
-    update(work / f"{name}.map", {"metrics.json": json_bytes(found.to_dict())})
+    method, m = METHODS[name], ImageMap.load(map_folder)
+    found = measured(m, method, seed, pixels(m, images, map_folder.parent))
+    update(map_folder, {"metrics.json": json_bytes(found.to_dict())})
     seconds = [m.info.get("seconds")]
-    if method.init is not None:
-        seconds.append(ImageMap.load(work / f"{method.init}.map").info.get("seconds"))
+    if init is not None:
+        seconds.append(ImageMap.load(init).info.get("seconds"))
     return {
-        "experiment": f"baselines/{name}",
+        "experiment": f"baselines/{seeded(name, seed)}",
         "title": method.title,
         "run": asdict(method),
         "n": m.n,
         "dim": m.dim,
-        "seed": SEED,
+        "seed": seed,
         "seconds": round(sum(s for s in seconds if s is not None), 1),
         "clock": "processor time of all threads over 2 cores",
         "method": m.info.get("method"),
@@ -189,7 +198,7 @@ def evaluate(name: str, images: Path, work: Path) -> dict[str, Any]:
     }
 
 
-def measured(m: ImageMap, method: Method, images: Any) -> Measures:
+def measured(m: ImageMap, method: Method, seed: int, images: Any) -> Measures:
     """Return the numbers of a map.
 
     The kNN accuracy of the pixels is the same for all maps of the same images, so only PCA's has it.
@@ -206,8 +215,8 @@ def measured(m: ImageMap, method: Method, images: Any) -> Measures:
         metrics = [name for name in metrics if name not in ("neighbor_recall", "trustworthiness")]
     against = images if m.features is None and method.limit is not None else None
     others = [name for name in metrics if name != "knn"]
-    knn = measure(m, metrics=["knn"], ks=(K,), seed=SEED, pixels=images if first else None)
-    rest = measure(m, metrics=others, ks=(K,), seed=SEED, pixels=against)
+    knn = measure(m, metrics=["knn"], ks=(K,), seed=seed, pixels=images if first else None)
+    rest = measure(m, metrics=others, ks=(K,), seed=seed, pixels=against)
     settings = {**rest.settings, "metrics": metrics}
     return dataclasses.replace(
         rest,
