@@ -49,6 +49,7 @@ SCENARIOS = [
     "replay_follows_legend_and_keys",
     "training_is_watched",
     "tags_stay_when_training_ends",
+    "tags_that_cannot_be_carried",
     "two_maps_are_linked",
     "one_file_without_a_network",
     "a_file_asks_before_decisions_are_lost",
@@ -171,8 +172,8 @@ def a_review() -> str:
             f"duplicates,{k // 2 + 1},{k % 2 + 1},{row},{name_of(row)},train,plain,0.99,,nearly the same,"
         )
     for k in range(5):
-        row = 100 + k
-        lines.append(f"outliers,,{k + 1},{row},{name_of(row)},train,plain,{9 - k},,far from all others,")
+        row, score = 100 + k, 9 - k if k < 4 else ""
+        lines.append(f"outliers,,{k + 1},{row},{name_of(row)},train,plain,{score},,far from all others,")
     return "\n".join(lines) + "\n"
 
 

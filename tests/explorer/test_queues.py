@@ -42,10 +42,12 @@ def test_queues_hold_groups_of_items(queues):
     assert (first["queue"], [g["group"] for g in first["groups"]]) == ("duplicates", ["1", "2"])
     assert [item["name"] for item in first["groups"][0]["items"]] == ["a/0.png", "a/2.png"]
     assert first["groups"][0]["items"][1] == {
-        "line": 1, "row": 2, "name": "a/2.png", "split": "", "label": "ant", "tag": "exact",
+        "line": 1, "row": 2, "rank": "1", "name": "a/2.png", "split": "", "label": "ant", "tag": "exact",
         "reason": "same pixels", "decision": "drop", "score": 0.99,
     }  # fmt: skip
+    assert [g["group"] for g in second["groups"]] == ["", ""]
     gone, bee = (group["items"][0] for group in second["groups"])
+    assert (gone["rank"], bee["rank"]) == ("1", "2")
     assert (gone["row"], gone["score"], gone["reason"]) == (None, None, 'far, "alone"')
     assert (bee["row"], bee["score"]) == (1, None)
 

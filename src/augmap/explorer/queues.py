@@ -14,6 +14,8 @@ from augmap.items import read_table, write_table
 
 FILE = "review.csv"
 COLUMNS = ("queue", "group", "rank", "row", "name", "split", "label", "score", "tag", "reason", "decision")
+TEXTS = ("rank", "name", "split", "label", "tag", "reason", "decision")
+"""Columns that the page gets as they are."""
 DECISIONS = "keep, drop, relabel:NAME, or nothing"
 MAX_NAME = 200
 """Characters of a new label."""
@@ -55,21 +57,22 @@ class Queues:
             There is no ``review.csv``, or it cannot be understood.
         """
         columns, lines = self._table()
-        queues: dict[str, dict[str, list[dict[str, Any]]]] = {}
+        queues: dict[str, dict[tuple[str, int], list[dict[str, Any]]]] = {}
         for number, line in enumerate(lines):
             entry = {name: line[at] if at is not None else "" for name, at in columns.items()}
             item = {
                 "line": number,
                 "row": self.rows.get(entry["name"]),
-                **{key: entry[key] for key in ("name", "split", "label", "tag", "reason", "decision")},
+                **{key: entry[key] for key in TEXTS},
                 "score": _number(entry["score"]),
             }
-            queues.setdefault(entry["queue"], {}).setdefault(entry["group"] or str(number), []).append(item)
+            group = (entry["group"], -1 if entry["group"] else number)  # one without a group is by itself
+            queues.setdefault(entry["queue"], {}).setdefault(group, []).append(item)
         return {
             "queues": [
                 {
                     "queue": queue,
-                    "groups": [{"group": name, "items": items} for name, items in groups.items()],
+                    "groups": [{"group": name, "items": items} for (name, _), items in groups.items()],
                 }
                 for queue, groups in queues.items()
             ]

@@ -88,10 +88,11 @@ export interface Placement extends Cloud {
 export interface ReviewItem {
   line: number;
   row: number | null;
+  rank: string;
   name: string;
   split: string;
   label: string;
-  score: number;
+  score: number | null;
   tag?: string;
   reason: string;
   decision: string;

@@ -2,6 +2,7 @@
 
 import { readAddress, restore, saveAddress, themeChosen } from "./address.ts";
 import { App } from "./app.ts";
+import { takeTagsUp } from "./carry.ts";
 import type { Theme } from "./colours.ts";
 import { checkMeta } from "./columns.ts";
 import type { Meta } from "./contract.ts";
@@ -246,6 +247,7 @@ async function open(meta: Meta, source: Source, table: Table, notes: Notices, st
     notes.banner("many", `${number(table.n)} points: more than the ${number(meta.points_tested)} this page was tested with. All are drawn.`);
   if (meta.capabilities.compare) await second();
   await later(app, notes);
+  takeTagsUp(app);
   await restore(app, saved);
   if (saved.view) {
     // panels may have opened: what the link shows is what was seen beside them

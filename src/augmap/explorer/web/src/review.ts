@@ -193,8 +193,8 @@ export function reviewPanel(app: App, go: (row: number) => void, notes: Notices,
   /** The decisions in the format of review.csv. */
   const download = () => {
     const header = ["queue", "group", "rank", "row", "name", "split", "label", "score", "tag", "reason", "decision"];
-    const lines = places.map(({ queue: q, group, item, items }) =>
-      [q, group, String(items.indexOf(item) + 1), item.row === null ? "" : String(item.row), item.name, item.split, item.label, String(item.score), item.tag ?? "", item.reason, item.decision]);
+    const lines = places.map(({ queue: q, group, item }) =>
+      [q, group, item.rank, String(item.row ?? ""), item.name, item.split, item.label, String(item.score ?? ""), item.tag ?? "", item.reason, item.decision]);
     save("review.csv", toCsv(header, lines), "text/csv");
     if (!app.source.offline) return;
     unsaved.clear(); // as saved as a file's decisions get
@@ -232,7 +232,7 @@ function itemCard(app: App, item: ReviewItem, current: boolean, choose: () => vo
     current ? "button.review-item.current" : "button.review-item", { type: "button", onclick: choose, "aria-current": String(current), "data-decision": item.decision.split(":")[0] || null, title: item.name },
     picture,
     el("span.review-name", {}, item.name.split("/").pop() ?? item.name),
-    el("span.hint", {}, [item.label, Number.isFinite(item.score) ? item.score.toPrecision(2) : ""].filter(Boolean).join(" · ")),
+    el("span.hint", {}, [item.label, item.score?.toPrecision(2)].filter(Boolean).join(" · ")),
     item.decision ? el("span.verdict", {}, item.decision.replace("relabel:", "→ ")) : null,
   );
 }

@@ -1,6 +1,7 @@
 // The map while it is being made: frames move the points, the strip below has the loss, the time left and the brakes.
 
 import type { App } from "./app.ts";
+import { putTagsBy } from "./carry.ts";
 import type { Frame, Status } from "./contract.ts";
 import { el, fill, icon, number, plural, score } from "./dom.ts";
 import { duration, frameOf, fromBase64, paintLoss, type LossPoint } from "./frames.ts";
@@ -53,16 +54,16 @@ export function watch(app: App, stage: Stage, notes: Notices): HTMLElement {
     buttons();
   });
   /** Load the page anew; where that would lose tags, when the reader says so. */
-  const renew = (why: string) => {
+  const renew = (why: string, sameImages = true) => {
     events.close();
-    if (!app.unsaved.count) return location.reload();
+    if ((sameImages && putTagsBy(app)) || !app.unsaved.count) return location.reload();
     notes.banner("live", `${why} Tags end with this page: select what you tagged and save it as CSV or JSON, then load the page again.`, { label: "Load again", run: () => location.reload() }, true);
   };
   on<{ n: number }>("meta", ({ n }) => {
     if (n !== app.table.n) renew("The images have been read.");
   });
   on<Frame>("frame", (f) => {
-    if (f.n !== app.table.n) return renew("This training is another than the one that the page was opened for.");
+    if (f.n !== app.table.n) return renew("This training is another than the one that the page was opened for.", false);
     last = f;
     lastAt = Date.now();
     const { x, y } = frameOf(fromBase64(f.xy));

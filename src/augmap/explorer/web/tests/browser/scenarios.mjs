@@ -47,6 +47,30 @@ const closeUp = async (page, row) => {
   await page.evaluate((r) => augmapPage.stage.flyToRow(r), row);
   await page.waitForFunction(() => augmapPage.pictures.on);
 };
+/** The page of a training; what comes back ends it. */
+const trained = async (page) => {
+  let end;
+  let over = false;
+  const ended = new Promise((go) => (end = go));
+  await page.route("**/meta.json", async (route) => {
+    const meta = await (await route.fetch()).json();
+    if (!over) meta.live = { stages: ["map"], state: "running", every: 1, images: meta.n };
+    await route.fulfill({ json: meta });
+  });
+  await page.route("**/events", async (route) => {
+    await ended;
+    await route.fulfill({ contentType: "text/event-stream", body: `event: end\ndata: ${JSON.stringify({ state: "done", reason: null, map: true })}\n\n` });
+  });
+  return () => {
+    over = true;
+    end();
+  };
+};
+const tagged = async (page, tag) => {
+  await page.locator(".class-name").first().click();
+  await page.getByLabel("Tag the selection").fill(tag);
+  await page.keyboard.press("Enter");
+};
 /** Whether the page would ask before it is left. */
 const asks = (page) => page.evaluate(() => !dispatchEvent(new Event("beforeunload", { cancelable: true })));
 /** Until a thumbnail, of those that match, has its picture. */
@@ -842,24 +866,30 @@ export const scenarios = {
   },
 
   tags_stay_when_training_ends: {
-    async run({ page, open, shot }) {
-      let end;
-      let over = false;
-      const ended = new Promise((go) => (end = go));
-      await page.route("**/meta.json", async (route) => {
-        const meta = await (await route.fetch()).json();
-        if (!over) meta.live = { stages: ["map"], state: "running", every: 1, images: meta.n };
-        await route.fulfill({ json: meta });
-      });
-      await page.route("**/events", async (route) => {
-        await ended;
-        await route.fulfill({ contentType: "text/event-stream", body: `event: end\ndata: ${JSON.stringify({ state: "done", reason: null, map: true })}\n\n` });
-      });
+    async run({ page, open }) {
+      const end = await trained(page);
       await open();
-      await page.locator(".class-name").first().click();
-      await page.getByLabel("Tag the selection").fill("odd");
-      await page.keyboard.press("Enter");
-      over = true;
+      await tagged(page, "odd");
+      const rows = () => page.evaluate(() => [...augmapPage.app.tags.get("odd").rows()]);
+      const before = await rows();
+      end();
+      await page.waitForFunction(() => document.documentElement.dataset.state === "ready" && augmapPage.app.meta.live === null);
+      assert.deepEqual(await rows(), before, "the page of the map has them");
+      assert.ok(await asks(page), "and asks before they are lost");
+      await Promise.all([page.waitForEvent("dialog").then((d) => d.accept()), page.reload()]);
+      await page.waitForFunction(() => document.documentElement.dataset.state === "ready");
+      assert.equal((await state(page)).tags.length, 0, "they are carried once");
+    },
+  },
+
+  tags_that_cannot_be_carried: {
+    async run({ page, open, shot }) {
+      const end = await trained(page);
+      await page.addInitScript(() => (Storage.prototype.setItem = () => {
+        throw new DOMException("full", "QuotaExceededError");
+      }));
+      await open();
+      await tagged(page, "odd");
       end();
       const banner = page.locator(".banner", { hasText: "The map is ready. Tags end with this page" });
       await banner.waitFor();
@@ -969,7 +999,10 @@ export const scenarios = {
       const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Save CSV" }).click()]);
       const path = join(given.out, "review-from-file.csv");
       await download.saveAs(path);
-      assert.deepEqual((await readFile(path, "utf8")).split("\r\n").slice(1, 4).map((l) => l.split(",").pop()), ["keep", "drop", ""]);
+      const saved = (await readFile(path, "utf8")).trimEnd().split("\r\n");
+      assert.deepEqual(saved.slice(1, 4).map((l) => l.split(",").pop()), ["keep", "drop", ""]);
+      const undecided = (lines) => lines.slice(1).map((l) => l.slice(0, l.lastIndexOf(",")));
+      assert.deepEqual(undecided(saved), undecided((await readFile(given.review, "utf8")).trimEnd().split(/\r?\n/)), "all else is as it was");
       assert.equal(await said(), "2 of 6 decided");
       assert.equal(await page.locator(".banner").count(), 0);
       assert.ok(!(await asks(page)));
