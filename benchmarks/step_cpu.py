@@ -158,7 +158,9 @@ def make(options: argparse.Namespace):
     from augmap.presets import make_config
     from augmap.settings import make_augmentation
 
-    config = make_config("quick", budget=600, backbone=options.backbone, batch_size=options.batch)
+    config = make_config(
+        "quick", budget=600, backbone=options.backbone, batch_size=options.batch, precision="bfloat16"
+    )
     stage = dataclasses.replace(config.stages[0], views=2)  # as in the plain loop
     device = torch.device(options.device)
     if "Muon" not in options.kind:  # which PyTorch does not have for convolutions

@@ -89,10 +89,11 @@ def others(found: dict[str, dict]) -> str:
     """Return the other rows: what is measured, the figure, what it is to be."""
     lines = ["| what | measured | target |", "| --- | --- | --- |"]
     if result := found.get("augment-cpu-1"):
-        rate = f"{_natural(result)['views_per_processor_second']:,.0f} views/s a core"
-        if two := found.get("augment-cpu-2"):
-            rate += f", {_natural(two)['views_per_s']:,.0f} on two threads"
-        lines.append(f"| augmentation, CPU, 32 px, `natural` | {rate} | 100,000 on two |")
+        for precision in ("float32", "bfloat16"):
+            rate = f"{_natural(result, precision)['views_per_processor_second']:,.0f} views/s a core"
+            if two := found.get("augment-cpu-2"):
+                rate += f", {_natural(two, precision)['views_per_s']:,.0f} on two threads"
+            lines.append(f"| augmentation, CPU, 32 px, `natural`, {precision} | {rate} | 100,000 on two |")
         if step := found.get(STEPS[0]):
             adamw, muon = (step["profile"][kind]["views"] for kind in ("ours", "ours, Muon"))
             lines.append(f"| its share of a step of `quick` | {muon:.1%}, with AdamW {adamw:.1%} | < 5 % |")
@@ -133,8 +134,9 @@ def embedding(result: dict, where: str) -> list[str]:
     return [*lines, f"| {photos['n']:,} JPEGs at {photos['size']} px{where} | {told} | bounded by decoding |"]
 
 
-def _natural(result: dict) -> dict:
-    return next(row for row in result["rows"] if row["set"] == "natural" and row["image"] == 32)
+def _natural(result: dict, precision: str = "float32") -> dict:
+    wanted = {"set": "natural", "image": 32, "precision": precision}
+    return next(row for row in result["rows"] if wanted.items() <= row.items())
 
 
 def _share(value: float | None) -> str:

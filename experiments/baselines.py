@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -117,7 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 print(f"{result.stem}: done already", flush=True)
                 continue
             run(name, given.seed, given.data, given.work, result)
-    print(table(given.results))
+    print(table(given.results), spread(given.results), sep="\n\n")
 
 
 def seeded(name: str, seed: int) -> str:
@@ -249,6 +250,27 @@ def table(results: Path = RESULTS) -> str:
     best = _best(entries)
     lines += [row(entry, best) for entry in entries]
     return "\n".join([*lines, "", _pixels(entries)]).rstrip()
+
+
+def spread(results: Path = RESULTS) -> str:
+    """Return a table of the methods that several seeds have trained: kNN accuracy, mean and deviation."""
+    lines = ["| method | images | seeds | kNN 2-D | kNN h |", "| --- " * 5 + "|"]
+    for name in METHODS:
+        paths = [results / f"{name}.json", *sorted(results.glob(f"{name}-seed-*.json"))]
+        entries = [json.loads(path.read_text("utf-8")) for path in paths if path.exists()]
+        if len(entries) > 1:
+            columns = [[_score(entry, *column) for entry in entries] for column in _COLUMNS[:2]]
+            about = [entries[0]["title"], f"{entries[0]['n']:,}", str(len(entries))]
+            lines.append(f"| {' | '.join([*about, *map(_several, columns)])} |")
+    return "\n".join(lines)
+
+
+def _several(scores: Sequence[dict[str, Any] | None]) -> str:
+    values = [100 * score["value"] for score in scores if score is not None]
+    if not values:
+        return "–"
+    each = ", ".join(f"{value:.1f}" for value in values)
+    return f"{statistics.mean(values):.1f} ± {statistics.stdev(values):.1f} ({each})"
 
 
 _COLUMNS = (

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import statistics
 from pathlib import Path
 
 from augmap.presets import PRESETS
@@ -39,34 +40,49 @@ def table(results: Path = RESULTS) -> str:
     ]
     for name, title in ROWS.items():
         path = results / f"{name}.json"
-        if path.exists():
-            lines.append(row(title, json.loads(path.read_text())))
+        paths = [path, *sorted(path.parent.glob(f"{path.stem}-seed-*.json"))] if path.exists() else []
+        if paths:
+            lines.append(row(title, [json.loads(path.read_text()) for path in paths]))
     return "\n".join(lines)
 
 
-def row(title: str, result: dict) -> str:
-    """Return one row, of a result of ``maps.py`` or of ``baselines.py``."""
-    minutes, seconds = divmod(round(result["seconds"]), 60)
+def row(title: str, results: list[dict]) -> str:
+    """Return one row, of a result of ``maps.py`` or of those of ``baselines.py``, one a seed.
+
+    What follows ± is the standard deviation, over the seeds or over the random splits of one map.
+    """
+    result, same = results[0], all(map(as_it_is, results))
+    minutes, seconds = divmod(round(statistics.mean(r["seconds"] for r in results)), 60)
     if "measures" in result:
-        scores = [s for s in result["measures"]["scores"] if s["metric"] == "knn"]
-        on_map = next(s for s in scores if s["space"] == "map")
-        found, split = {"accuracy": on_map["value"], "sd": None}, "official"
-        h = next(s for s in scores if s["space"] == "features" and "cosine" in s["setting"])
-        in_h = {"accuracy": h["value"], "sd": None}
+        found, in_h = over_seeds(results, "map"), over_seeds(results, "features")
+        split = "official split" + f", {len(results)} seeds" * (len(results) > 1)
     else:
         found, in_h = result["knn_2d"], result["knn_features_cosine"]
-        split = found["split"].split(",")[0]
+        split = f"{found['split'].split(',')[0]} split"
     trained = result["history"] is not None
     control = result["quality"]["untrained"]["knn_sample"]["accuracy"] if trained else None
+    pace = statistics.mean(r["history"]["views_per_second"] for r in results) if trained else None
     cells = [
-        f"{title}: {result['n']:,}{'' if as_it_is(result) else 'ᵇ'}",
+        f"{title}: {result['n']:,}{'' if same else 'ᵇ'}",
         f"{minutes} min {seconds:02d} s",
-        f"{'**' * trained}{_percent(found)}{'**' * trained} ({split} split)",
+        f"{'**' * trained}{_percent(found)}{'**' * trained} ({split})",
         f"{control:.1%}" if trained else "–",
         _percent(in_h) if trained else "–",
-        f"{result['history']['views_per_second']:,.0f}" if trained else "–",
+        f"{pace:,.0f}" if trained else "–",
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def over_seeds(results: list[dict], space: str) -> dict:
+    """Return mean and standard deviation of the kNN accuracy, in the features by their cosine."""
+    scores = [s for r in results for s in r["measures"]["scores"] if s["metric"] == "knn"]
+    values = [
+        s["value"]
+        for s in scores
+        if s["space"] == space and (space == "map" or s["setting"].endswith("cosine"))
+    ]
+    sd = statistics.stdev(values) if len(values) > 1 else None
+    return {"accuracy": statistics.mean(values), "sd": sd}
 
 
 def as_it_is(result: dict) -> bool:

@@ -89,13 +89,13 @@ def test_the_chain_of_tiny_imagenet_runs_at_64_px_with_200_classes(script, tmp_p
 
 
 def test_the_plain_loop_is_the_same_training(script):
-    """From the same weights and views the same losses: bfloat16 parts them by 4e-3 in three steps."""
+    """From the same weights and views the same losses: bfloat16 parts them by half a per cent in three steps."""
     import torch
 
     step_cpu = script("step_cpu")
     losses = {}
     for kind in ("plain", "ours, views given"):
-        options = argparse.Namespace(device="cpu", backbone="slim", batch=8, kind=kind, threads=1)
+        options = argparse.Namespace(device="cpu", backbone="slim", batch=32, kind=kind, threads=1)
         step, view_size = step_cpu["make"](options)
         assert view_size == 24
         losses[kind] = torch.stack([step() for _ in range(3)])

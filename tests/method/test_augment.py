@@ -226,6 +226,17 @@ def test_any_slicing_gives_the_same_bits(name, side, size, channels):
             assert torch.equal(torch.cat(parts), whole), step
 
 
+@pytest.mark.parametrize(("side", "size"), [(32, 24), (64, 48)])
+def test_any_slicing_gives_the_same_bits_in_low_precision(side, size):
+    pixels = images(37, side)
+    p = draw(NATURAL, 37, generator(), image_size=side, channels=3)
+    whole = apply(pixels, p, size, low=True)
+    assert not torch.equal(whole, apply(pixels, p, size))
+    for step in (1, 2, 5, 16, 36):
+        parts = [apply(pixels[i : i + step], p[i : i + step], size, low=True) for i in range(0, 37, step)]
+        assert torch.equal(torch.cat(parts), whole), step
+
+
 def test_blocks_do_not_show(monkeypatch):
     pixels = images(50, 32)
     p = drawn(n=50)

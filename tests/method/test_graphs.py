@@ -45,6 +45,15 @@ def test_views_of_a_share_of_the_image():
     assert graph.augmentation is AUGMENTATIONS["natural"]
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_views_are_made_in_the_precision_of_the_network(precision):
+    made = graphs(CONFIG.replace(precision=precision))
+    made.classes = np.arange(60) % 2
+    low = precision == "bfloat16"
+    assert made(stage(), encoder(), None).low == low
+    assert made(stage(loss="cross_entropy"), encoder(), None).views.low == low
+
+
 @pytest.mark.parametrize(("train", "shape"), [("head", (60, 16)), ("all", (60, 8, 8, 1))])
 def test_neighbours_in_the_features(train, shape):
     said = []

@@ -189,6 +189,14 @@ def test_a_step_that_does_not_fit_into_memory_is_said(monkeypatch):
         run(small_config(Stage(name="s", steps=1), batch_size=16), PIXELS)
 
 
+def test_the_precision_that_was_found_is_that_of_the_run(monkeypatch):
+    monkeypatch.setattr(running, "find_precision", lambda *a: "bfloat16")
+    first = small_config(Stage(name="s", steps=2))
+    found, given = (run(first.replace(precision=p)) for p in ("auto", "bfloat16"))
+    assert found.config == given.config
+    assert same_bits(found, given)
+
+
 def test_before_ampere_nothing_is_tried_in_bfloat16(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
     monkeypatch.setattr(prepare, "faster_precision", lambda *a, **k: pytest.fail("was measured"))

@@ -83,12 +83,15 @@ class AugmentationGraph:
         Edge of a view, px.
     views : int
         Views of an image in a batch.
+    low : bool
+        Whether crops are resized in bfloat16, for a network that computes in it.
     """
 
     source: Source
     augmentation: Augmentation | UserTransform
     view_size: int
     views: int = 2
+    low: bool = False
     unit: float = 1.0
 
     @property
@@ -113,7 +116,8 @@ class AugmentationGraph:
             if isinstance(drawn, UserViews):  # a call for each view: theirs may treat all of a batch alike
                 yield torch.cat([apply(images, drawn[rows], self.view_size) for rows in own]), None
             else:
-                yield apply(images.repeat(self.views, 1, 1, 1), drawn[own.flatten()], self.view_size), None
+                several = images.repeat(self.views, 1, 1, 1)
+                yield apply(several, drawn[own.flatten()], self.view_size, low=self.low), None
 
 
 @dataclass(frozen=True, eq=False)

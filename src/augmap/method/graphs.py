@@ -97,11 +97,14 @@ class Graphs:
         return None
 
     def _views(self, stage: Stage) -> AugmentationGraph | LabelGraph:
+        # on a CPU alone: no GPU has shown what it gives there
+        low = self.config.precision == "bfloat16" and self.fabric.device.type == "cpu"
+        size = self._view_size(stage)
         if stage.loss != "cross_entropy":
-            return AugmentationGraph(self.images, self.augmentation, self._view_size(stage), stage.views)
+            return AugmentationGraph(self.images, self.augmentation, size, stage.views, low)
         assert self.classes is not None
         train = torch.from_numpy(np.flatnonzero(self.classes >= 0))
-        views = AugmentationGraph(self.images.only(train), self.augmentation, self._view_size(stage))
+        views = AugmentationGraph(self.images.only(train), self.augmentation, size, low=low)
         return LabelGraph(views, torch.from_numpy(self.classes)[train])
 
     def _pixel_graph(self, stage: Stage, found: dict[str, Tensor]) -> Edges:
