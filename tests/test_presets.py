@@ -46,7 +46,11 @@ def test_the_papers_budgets(name, epochs):
     short, paper = make_config(name), make_config("paper")
     assert [s.epochs for s in short.stages] == epochs
     for a, b in zip(short.stages, paper.stages, strict=True):
-        assert dataclasses.replace(a, epochs=b.epochs) == b
+        assert dataclasses.replace(a, epochs=b.epochs, warmup_epochs=b.warmup_epochs) == b
+        assert a.warmup_epochs == min(b.warmup_epochs, a.epochs / 10)
+    assert [dataclasses.replace(s, share=None) for s in make_config("paper", epochs=epochs).stages] == [
+        *short.stages
+    ]
 
 
 def test_the_ablations():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from functools import cache
 
 import numpy as np
@@ -78,6 +79,12 @@ def test_the_official_split():
     found = measured(60, ["a", "b"] * 30, ["train"] * 40 + ["test"] * 20)
     assert (found["knn"]["n_train"], found["knn"]["n_test"], found["knn"]["sd"]) == (40, 20, None)
     assert "40 -> 20 images, official; untrained" in sentence(found)
+
+
+def test_the_control_says_when_it_is_of_few_images(monkeypatch):
+    assert re.search(r"untrained [0-9.]+%\); two views", sentence(measured(60, ["a", "b"] * 30)))
+    monkeypatch.setattr("augmap.quality.SAMPLE", 50)
+    assert re.search(r"untrained [0-9.]+% of 50 images\); two views", sentence(measured(60, ["a", "b"] * 30)))
 
 
 @pytest.mark.parametrize("splits", [[], ["train"] * 40 + ["test"] * 20])

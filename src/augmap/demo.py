@@ -50,7 +50,7 @@ def make_demo(
     """
     from augmap.images.open import open_images
     from augmap.method.project import project
-    from augmap.method.weights import build_encoder
+    from augmap.quality import untrained_encoder
 
     images, labels = digits()
     # labels ride along for the colours and the closing line; training never sees them
@@ -67,8 +67,7 @@ def make_demo(
         **options,
     )
     assert made.config is not None
-    fresh = build_encoder(made.config, opened.pixels)
-    fresh.keep_columns(2)
+    fresh = untrained_encoder(made.config, opened.pixels, made.dim)
     flat = images.reshape(len(images), -1).astype(np.float64)
     centred = flat - flat.mean(0)
     axes = np.linalg.svd(centred, full_matrices=False)[2][:2]

@@ -72,7 +72,7 @@ _COSINE: dict[str, Any] = {"similarity": "cosine", "temperature": 0.5}
 
 def _shorter(*epochs: int) -> tuple[Stage, ...]:
     return tuple(
-        dataclasses.replace(s, epochs=e)
+        dataclasses.replace(s, epochs=e, warmup_epochs=min(s.warmup_epochs, e / 10))
         for s, e in zip((_PRETRAIN, _READOUT, _FINETUNE), epochs, strict=True)
     )
 

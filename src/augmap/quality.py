@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from augmap.config import Config
 from augmap.evaluate.accuracy import accuracy, taught
 from augmap.evaluate.agreement import augmentation_agreement
 from augmap.evaluate.knn import K
 from augmap.evaluate.recall import neighbor_recall
 from augmap.imagemap import ImageMap
 from augmap.method.augment import Augmentation, UserTransform
+from augmap.method.encoder import Encoder
 from augmap.method.project import project
 from augmap.method.seeds import generator
 from augmap.method.train import renew
@@ -42,13 +44,8 @@ def quality(
     n = result.n
     rows = np.sort(np.random.default_rng(result.config.seed).permutation(n)[:SAMPLE])
     sample = np.asarray(pixels[rows])
-    trained, untrained = from_weights(result.weights, module), build_encoder(result.config, pixels, module)
-    for number, stage in enumerate(result.config.stages):
-        renew(untrained, stage, generator(result.config.seed, "layer", number))
-    if untrained.dim != result.dim:
-        untrained.keep_columns(result.dim)
-    trained.to(device)
-    untrained.to(device)
+    trained = from_weights(result.weights, module).to(device)
+    untrained = untrained_encoder(result.config, pixels, result.dim, module).to(device)
     k = min(K, len(rows) - 2)
     found: dict[str, Any] = {"sample": len(rows), "k": k}
     control = project(untrained, sample)[0]
@@ -68,3 +65,15 @@ def quality(
         if knn is not None and knn["split"] != "official" and taught(result.config):
             knn["labels_trained"] = True
     return found
+
+
+def untrained_encoder(
+    config: Config, pixels: np.ndarray, dim: int, module: nn.Module | None = None
+) -> Encoder:
+    """Return the encoder that a map began with, and the layers that its stages added, none of it trained."""
+    encoder = build_encoder(config, pixels, module)
+    for number, stage in enumerate(config.stages):
+        renew(encoder, stage, generator(config.seed, "layer", number))
+    if encoder.dim != dim:
+        encoder.keep_columns(dim)
+    return encoder

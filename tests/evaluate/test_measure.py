@@ -269,6 +269,18 @@ def test_labels_that_trained_the_encoder(splits, loss):
         assert told == (score.column == "kind" and not splits and loss == "cross_entropy"), score
 
 
+def test_numbers_of_neighbours_that_there_are_are_measured():
+    m = some_map()
+    found, only = measure(m, ks=(5000, 100, 4)), measure(m, ks=(4,))
+    left_out, why = found.settings["left_out"], f"5000 neighbours are too many among {N} images"
+    for metric in ("knn", "neighbor_recall", "trustworthiness", "continuity"):
+        assert set(_values(only, metric)) <= set(_values(found, metric))
+        assert left_out[f"{metric}, k=5000"] == why
+    assert "neighbor_recall, k=100" not in left_out
+    assert "trustworthiness, k=100" in left_out  # from half of the images on
+    assert not any("k=4" in name for name in left_out)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

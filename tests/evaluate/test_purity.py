@@ -88,6 +88,14 @@ def test_superclass_counted():
     assert found.others_chance == pytest.approx((8 - 2) / (20 - 2))
 
 
+def test_a_neighbour_without_a_superclass_is_left_out():
+    fine, coarse = np.array(["cat", "cat", "dog", "oak"]), np.array(["animal", "", "animal", "tree"])
+    found = superclass_share(np.array([[1, 2], [0, 2], [0, 1], [0, 1]]), fine, coarse)
+    # a cat sees a dog, the dog a cat, the oak a cat: the other cat has no superclass
+    assert found.value == found.others_inside == pytest.approx(2 / 3)
+    assert found.same_label == 0
+
+
 def test_superclass_of_random_neighbours_is_chance():
     rng = np.random.default_rng(0)
     fine = rng.integers(0, 12, 4000).astype(str)

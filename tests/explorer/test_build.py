@@ -226,7 +226,7 @@ def test_what_the_page_may_offer():
 def test_quality_beside_its_controls():
     m = full_map(4)
     m.info["quality"] = {
-        "map": {"agreement": 0.9, "neighbor_recall": None}, "k": 15,
+        "map": {"agreement": 0.9, "neighbor_recall": None}, "k": 15, "sample": 2000,
         "untrained": {"agreement": 0.6, "neighbor_recall": 0.1, "knn_sample": {"accuracy": 0.2}},
         "knn": {"accuracy": 0.7, "k": 15, "split": "official"},
     }  # fmt: skip
@@ -240,3 +240,4 @@ def test_quality_beside_its_controls():
         ("agreement of views", 0.9, {"untrained": 0.6}),
         ("trustworthiness", 0.8, {"PCA": 0.7}),
     ]
+    assert found[0]["note"] == "k=15, official; untrained: 2,000 of the images"

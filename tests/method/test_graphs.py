@@ -8,6 +8,7 @@ from scipy.sparse import csr_array
 
 from augmap.config import Stage
 from augmap.errors import InputError
+from augmap.method import fitted
 from augmap.method import graphs as graphing
 from augmap.method.affinity import affinities, memberships
 from augmap.method.edges import AugmentationGraph, LabelGraph, LayoutGraph, NeighborGraph, WeightedGraph
@@ -113,6 +114,24 @@ def test_a_layout_is_a_function_of_the_seed():
     assert places(0).shape == (60, 3)
     assert torch.equal(places(0), places(0))
     assert not torch.equal(places(0), places(1))
+
+
+def test_of_many_images_some_are_laid_out(monkeypatch):
+    monkeypatch.setattr(fitted, "LAID_OUT", 40)
+    said, laid = [], stage(edges="layout", train="head", layout_passes=5)
+    made = graphs(said=said)(laid, encoder(), None)
+    assert said == ["graph of the 4 nearest neighbours of 40 images, drawn from 60"]
+    assert made.places.shape == (40, 2)
+    features = project(encoder(), PIXELS)[1]
+    rows = [np.flatnonzero((features == row).all(1)) for row in made.source.take(torch.arange(40)).numpy()]
+    assert all(len(row) for row in rows)
+    again = graphs()(laid, encoder(), {"places": made.places})  # as a resumed run has it
+    assert torch.equal(again.source.take(torch.arange(40)), made.source.take(torch.arange(40)))
+    other = graphs(CONFIG.replace(seed=1))(laid, encoder(), None)
+    assert not torch.equal(other.source.take(torch.arange(40)), made.source.take(torch.arange(40)))
+    assert fitted.trained_on(laid, 60, None) == 40
+    assert fitted.trained_on(stage(), 60, None) == 60
+    assert graphs()(stage(edges="neighbors", train="head"), encoder(), None).source.shape == (60, 16)
 
 
 def test_a_layout_teaches_the_head_only():

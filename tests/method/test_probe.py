@@ -24,6 +24,9 @@ def parts():
     return build_encoder(CONFIG, PIXELS, Small()), graph
 
 
+GRAPHS = dict.fromkeys(("float32", "bfloat16"), parts()[1])
+
+
 class Ticks:
     """A clock of given durations; each reading ends one and is that at which the next begins."""
 
@@ -85,7 +88,7 @@ def test_nothing_is_changed():
 def test_half_precision_must_be_worth_it(wide, low, found, monkeypatch):
     seconds = {"float32": wide, "bfloat16": low}
     monkeypatch.setattr(probe, "step_seconds", lambda *a, precision, **k: seconds[precision])
-    assert faster_precision(*parts()[:1], STAGE, parts()[1], CONFIG, cpu(), seconds=1.0) == found
+    assert faster_precision(parts()[0], STAGE, GRAPHS, CONFIG, cpu(), seconds=1.0) == found
 
 
 def test_the_precision_asked_for_is_timed(monkeypatch):
@@ -130,6 +133,15 @@ def test_a_layout_of_many_is_timed_on_some(monkeypatch):
     assert graph_seconds(5.0, laid, 4096, 8) == pytest.approx(34 + (10 * 0.25 + 0.5) * 4)
 
 
+def test_no_more_are_laid_out_than_that(monkeypatch):
+    monkeypatch.setattr("augmap.method.fitted.LAID_OUT", 2048)
+    laid = Stage(name="s", steps=1, edges="layout", train="head", layout_passes=10)
+    for n in (4096, 1_000_000):
+        times = iter([3.0, 0.25, 0.5])
+        monkeypatch.setattr(probe, "_timed", lambda work, times=times: (work(), next(times))[1])
+        assert graph_seconds(5.0, laid, n, 8) == pytest.approx(10 + 3 * 4 + 10 * 0.25 + 0.5)
+
+
 def test_the_shortest_of_three_times_counts(monkeypatch):
     ticks = iter([0.0, 0.5, 1.0, 1.2, 2.0, 2.7, 3.0, 4.5])
     monkeypatch.setattr(probe.time, "perf_counter", lambda: next(ticks))
@@ -155,8 +167,7 @@ def test_what_does_not_fit_is_not_fast(too_large, found, monkeypatch):
         return 1.0
 
     monkeypatch.setattr(probe, "step_seconds", seconds)
-    encoder, graph = parts()
-    assert faster_precision(encoder, STAGE, graph, CONFIG, cpu(), seconds=1.0) == found
+    assert faster_precision(parts()[0], STAGE, GRAPHS, CONFIG, cpu(), seconds=1.0) == found
 
 
 def test_a_measurement_goes_through_the_images_and_begins_again(monkeypatch):

@@ -165,8 +165,9 @@ def test_a_short_batch_with_nothing_to_compare_is_refused_at_the_start():
 def test_precision_is_probed_and_written_down(monkeypatch):
     asked = []
 
-    def probe(encoder, stage, graph, config, fabric, *, seconds, between):
+    def probe(encoder, stage, graphs, config, fabric, *, seconds, between):
         asked.append((stage.name, seconds))
+        assert {p: graph.low for p, graph in graphs.items()} == {"float32": False, "bfloat16": True}
         return "bfloat16"
 
     monkeypatch.setattr(prepare, "faster_precision", probe)
@@ -187,14 +188,6 @@ def test_a_step_that_does_not_fit_into_memory_is_said(monkeypatch):
         InputError, match=r"a step of 16 images does not fit .* take a smaller batch: --batch-size 8"
     ):
         run(small_config(Stage(name="s", steps=1), batch_size=16), PIXELS)
-
-
-def test_the_precision_that_was_found_is_that_of_the_run(monkeypatch):
-    monkeypatch.setattr(running, "find_precision", lambda *a: "bfloat16")
-    first = small_config(Stage(name="s", steps=2))
-    found, given = (run(first.replace(precision=p)) for p in ("auto", "bfloat16"))
-    assert found.config == given.config
-    assert same_bits(found, given)
 
 
 def test_before_ampere_nothing_is_tried_in_bfloat16(monkeypatch):

@@ -57,6 +57,11 @@ def test_counted():
     assert found.wrong_on_map.tolist() == [1, 1, 0, 0]
 
 
+def test_without_a_labelled_neighbour_nobody_is_wrong():
+    found = disagreement(np.array(["a", "b", "", ""]), np.array([[2, 3], [0, 2], [0, 1], [0, 1]]))
+    np.testing.assert_array_equal(found.wrong_on_map, [np.nan, 1, np.nan, np.nan])
+
+
 def test_both_spaces_must_name_the_same_label():
     labels = np.array(["x", "y", "z", "y", "z"])
     on_map, in_features = np.array([[1, 3]] * 5), np.array([[2, 4]] * 5)

@@ -1,10 +1,10 @@
 """The baselines that train: the same ``fit`` with another list of stages.
 
 ========================= ==========================================================================
-simclr                    two views of an image are a pair, compared by their angle in 128 dimensions;
+simclr                    views of an image are pairs, compared by their angle in 128 dimensions;
                           the paper's starting point, a map of features and no picture
 parametric-tsne           our encoder and trainer, but an image and a near one *by its pixels* are a pair:
-                          the neighbour graph in place of the augmentation graph is the whole difference
+                          a neighbour graph in the place of the augmentation graph
 parametric-umap           the same with UMAP's edges and loss
 supervised                an encoder that learns the training labels; the one place where labels train
 ========================= ==========================================================================

@@ -48,7 +48,9 @@ def quality(measures: Mapping[str, Any]) -> str:
     if knn := measures.get("knn"):
         spread = "" if knn["sd"] is None else f" ± {knn['sd']:.1%}"
         control = before.get("knn_sample")
+        few = knn["n_train"] + knn["n_test"] > measures["sample"]
         beside = f"; untrained {control['accuracy']:.1%}" if control else ""
+        beside += f" of {measures['sample']:,} images" if control and few else ""
         beside += "; these labels trained the encoder" if knn.get("labels_trained") else ""
         text = (
             f"kNN accuracy {knn['accuracy']:.1%}{spread} "

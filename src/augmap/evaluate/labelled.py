@@ -63,10 +63,11 @@ def tasks(s: Subject) -> Iterator[Task]:
 
 def _knn(s: Subject, column: str, y: np.ndarray, space: Space, with_each: bool, progress: Progress) -> Found:
     parted = label_splits(known_twice(y), s.splits, seed=s.seed, what="kNN accuracy")
-    votes = knn_votes(space.x, parted, s.ks, metric=space.metric, progress=progress)
+    ks = s.ks_up_to(min(len(train) for train, _ in parted.pairs))
+    votes = knn_votes(space.x, parted, ks, metric=space.metric, progress=progress)
     majority = np.mean([np.bincount(t).max() / len(t) for t in parted.test_labels()])
     scores = []
-    for k in s.ks:
+    for k in ks:
         found = accuracy_of(votes[k], parted, k)
         scores.append(
             Score(
@@ -82,7 +83,7 @@ def _knn(s: Subject, column: str, y: np.ndarray, space: Space, with_each: bool, 
         )
     if space.name != MAP:
         return Found(scores=scores)
-    counts = confusion(votes[s.ks[0]], parted)
+    counts = confusion(votes[ks[0]], parted)
     tables: dict[str, Any] = {"per_class": {column: _per_class(counts, parted)}}
     if len(parted.names) <= LARGEST_TABLE:
         tables["confusion"] = {column: {"labels": parted.names.tolist(), "counts": counts.tolist()}}
@@ -113,7 +114,7 @@ def _correct(s: Subject, y: np.ndarray) -> np.ndarray:
     """Return 1 where an image's neighbours on the map, all others being known, vote for its label; else 0."""
     rows = np.flatnonzero(y != "")
     names, codes = np.unique(y[rows], return_inverse=True)
-    k = s.ks[0]
+    k = s.ks_up_to(len(rows) - 1)[0]
     if len(rows) == s.n:
         near = s.near(s.map)[:, :k]
     else:
@@ -252,7 +253,7 @@ def _superclass(
 ) -> Found:
     near = s.near(space)
     scores = []
-    for k in s.ks:
+    for k in s.ks_up_to(s.n - 1):
         found: Mapping[str, float] = vars(superclass_share(near[:, :k], fine, coarse))
         scores.append(
             Score(

@@ -29,6 +29,8 @@ WITH_LABELS = (
 )
 WITHOUT_LABELS = ("neighbor_recall", "trustworthiness", "continuity", "distance_correlation", "agreement")
 METRICS = (*WITH_LABELS, *WITHOUT_LABELS)
+WITH_KS = ("knn", "superclass", "neighbor_recall", "trustworthiness", "continuity")
+"""Measured for each number of neighbours."""
 ON_REQUEST = ("gcn",)
 """Left out unless asked for: training it takes minutes."""
 VIEWS = 2000
@@ -154,6 +156,7 @@ def measure_each(
     if metrics is not None and missing:
         name, reason = next(iter(missing.items()))
         raise InputError(f"{name} cannot be measured: {reason}")
+    left_out |= _too_large(scores, s)
     order = {name: number for number, name in enumerate(METRICS)}
     scores.sort(key=lambda score: order[score.metric])
     settings = {
@@ -167,6 +170,20 @@ def measure_each(
         "left_out": left_out,
     }
     return Measures(scores=scores, tables=tables, seconds=seconds, settings=settings), each
+
+
+def _too_large(scores: Sequence[Score], s: Subject) -> dict[str, str]:
+    """Return which numbers of neighbours a metric had to leave out, where it could take others."""
+    taken: dict[str, set[str]] = {}
+    for score in scores:
+        if score.metric in WITH_KS:
+            taken.setdefault(score.metric, set()).add(score.setting.split(",")[0])
+    return {
+        f"{metric}, k={k}": f"{k} neighbours are too many among {s.n:,} images"
+        for metric, settings in taken.items()
+        for k in s.ks
+        if f"k={k}" not in settings
+    }
 
 
 def _show(progress: Watch | None, title: str, number: int, tasks: int, done: int, total: int) -> None:

@@ -122,7 +122,7 @@ def superclass_share(
     fine_codes, coarse_codes = (np.unique(a, return_inverse=True)[1] for a in (fine, coarse))
     near = neighbours[known]
     counted = known[near]
-    same = fine_codes[near] == fine_codes[known][:, None]
+    same = (fine_codes[near] == fine_codes[known][:, None]) & counted
     inside = (coarse_codes[near] == coarse_codes[known][:, None]) & counted
     pairs = {}
     for name, codes in (("fine", fine_codes[known]), ("coarse", coarse_codes[known])):

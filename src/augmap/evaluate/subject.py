@@ -124,11 +124,16 @@ class Subject:
             return [] if self.pixels is None else [self.pixels]
         return self.in_features("cosine", "euclidean")
 
+    def ks_up_to(self, most: int) -> tuple[int, ...]:
+        """Return the numbers of neighbours that there are; where all are too large all, to be refused."""
+        return tuple(k for k in self.ks if k <= most) or self.ks
+
     def near(self, space: Space) -> Int[np.ndarray, "n k"]:
-        """Return the neighbours of each image, as many as the largest ``k``."""
+        """Return the neighbours of each image, as many as the largest ``k`` that there can be."""
         key = (space.name, space.metric)
         if key not in self._near:
-            self._near[key] = nearest(space.floats, max(self.ks), metric=space.metric)[0]
+            k = max(self.ks_up_to(self.n - 1))
+            self._near[key] = nearest(space.floats, k, metric=space.metric)[0]
         return self._near[key]
 
     @cached_property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -32,28 +32,36 @@ def tasks(s: Subject) -> Iterator[Task]:
 
 def _recall(s: Subject, space: Space, with_each: bool, progress: Progress) -> Found:
     on_map, apart = s.near(s.map), s.near(space)
-    each = {k: shared(on_map[:, :k], apart[:, :k]) for k in s.ks}
-    random = {k: k / (s.n - 1) for k in s.ks}
-    scores = [_score(s, "neighbor_recall", space, k, each[k], random[k]) for k in s.ks]
-    return Found(scores=scores, each={"neighbor_recall": each[s.ks[0]]} if with_each else {})
+    ks = s.ks_up_to(s.n - 1)
+    each = {k: shared(on_map[:, :k], apart[:, :k]) for k in ks}
+    scores = [_score(s, "neighbor_recall", space, k, each[k], k / (s.n - 1)) for k in ks]
+    return Found(scores=scores, each={"neighbor_recall": each[ks[0]]} if with_each else {})
 
 
 def _trust(s: Subject, space: Space, progress: Progress) -> Found:
-    trust.check_k(max(s.ks), s.n)
-    ranks = trust.neighbour_ranks(space.floats, s.near(s.map), metric=space.metric, progress=progress)
-    return _ranked(s, "trustworthiness", space, ranks)
+    ks = _trusted(s)
+    ranks = trust.neighbour_ranks(
+        space.floats, s.near(s.map)[:, : max(ks)], metric=space.metric, progress=progress
+    )
+    return _ranked(s, ks, "trustworthiness", space, ranks)
 
 
 def _continuity(s: Subject, space: Space, progress: Progress) -> Found:
-    trust.check_k(max(s.ks), s.n)
-    ranks = trust.neighbour_ranks(s.positions, s.near(space), progress=progress)
-    return _ranked(s, "continuity", space, ranks)
+    ks = _trusted(s)
+    ranks = trust.neighbour_ranks(s.positions, s.near(space)[:, : max(ks)], progress=progress)
+    return _ranked(s, ks, "continuity", space, ranks)
 
 
-def _ranked(s: Subject, metric: str, space: Space, ranks: np.ndarray) -> Found:
-    each = {k: trust.rank_score(ranks[:, :k]) for k in s.ks}
-    scores = [_score(s, metric, space, k, each[k], trust.chance(s.n, k)) for k in s.ks]
-    return Found(scores=scores, each={metric: each[s.ks[0]]})
+def _trusted(s: Subject) -> tuple[int, ...]:
+    ks = s.ks_up_to((s.n - 1) // 2)
+    trust.check_k(max(ks), s.n)
+    return ks
+
+
+def _ranked(s: Subject, ks: Sequence[int], metric: str, space: Space, ranks: np.ndarray) -> Found:
+    each = {k: trust.rank_score(ranks[:, :k]) for k in ks}
+    scores = [_score(s, metric, space, k, each[k], trust.chance(s.n, k)) for k in ks]
+    return Found(scores=scores, each={metric: each[ks[0]]})
 
 
 def _score(s: Subject, metric: str, space: Space, k: int, each: np.ndarray, random: float) -> Score:

@@ -40,13 +40,14 @@ def _of_fit(found: Any) -> list[dict[str, Any]]:
     here, before = (x if isinstance(x, Mapping) else {} for x in (found.get("map"), found.get("untrained")))
     made = []
     if isinstance(knn := found.get("knn"), Mapping):
-        control = before.get("knn_sample")
+        control, sample = before.get("knn_sample"), found.get("sample")
+        few = f"; untrained: {sample:,} of the images" if isinstance(sample, int) else ""
         made.append(
             _measure(
                 "kNN accuracy",
                 knn.get("accuracy"),
                 {"untrained": control.get("accuracy") if isinstance(control, Mapping) else None},
-                f"k={knn.get('k')}, {knn.get('split')}",
+                f"k={knn.get('k')}, {knn.get('split')}{few}",
             )
         )
     for name, key in (("neighbour recall", "neighbor_recall"), ("agreement of views", "agreement")):

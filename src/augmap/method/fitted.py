@@ -11,6 +11,10 @@ from augmap.config import Config, Stage
 from augmap.errors import InputError
 from augmap.method.schedule import stage_batch, stage_steps, steps_per_epoch
 
+LAID_OUT = 100_000
+"""Images that are laid out at most: the search of their neighbours takes time that grows with the square of
+their number. The head places the others as it places new ones."""
+
 
 def fit_classes(config: Config, classes: np.ndarray | None) -> Config:
     """Give stages that learn labels a column for each class; one that has another number is refused."""
@@ -38,7 +42,7 @@ def fit_batches(config: Config, n: int, processes: int, say: Callable[[str], Non
         asked, batch = stage.batch_size or config.batch_size, stage_batch(stage, config, n, processes)
         if asked > n:
             say(f"stage {stage.name}: fewer images than a batch of {asked:,}: the batch is {batch:,}")
-        short = n % batch
+        short = trained_on(stage, n, None) % batch
         alone = 2 if stage.decoupled or stage.edges == "layout" else 1  # a sum, and BatchNorm, need others
         if config.keep_short_batch and 0 < short < processes * alone:
             raise InputError(
@@ -54,8 +58,15 @@ def fit_batches(config: Config, n: int, processes: int, say: Callable[[str], Non
 
 
 def trained_on(stage: Stage, n: int, classes: np.ndarray | None) -> int:
-    """Return the number of images that a stage trains on: all, but for one that learns labels."""
-    return int((classes >= 0).sum()) if stage.loss == "cross_entropy" and classes is not None else n
+    """Return the number of images that a stage trains on: all, but for one that learns labels or a layout."""
+    if stage.loss == "cross_entropy" and classes is not None:
+        return int((classes >= 0).sum())
+    return laid_out(n) if stage.edges == "layout" else n
+
+
+def laid_out(n: int) -> int:
+    """Return the number of images whose layout the head learns."""
+    return min(n, LAID_OUT)
 
 
 def total_steps(config: Config, classes: np.ndarray | None, n: int, processes: int) -> int:

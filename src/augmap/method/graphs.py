@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from augmap.method.edges import (
     WeightedGraph,
 )
 from augmap.method.encoder import Encoder
+from augmap.method.fitted import laid_out
 from augmap.method.layout import layout
 from augmap.method.project import project, settle_statistics
 from augmap.method.seeds import generator
@@ -81,11 +82,15 @@ class Graphs:
             found = self.fabric.broadcast(found)
         if stage.edges == "neighbors" and stage.train == "all":
             return NeighborGraph(self.images, found["neighbors"], self.pixels.shape[1])
-        rows = torch.from_numpy(self._features(encoder) if features is None else features)
-        source = Source(rows, self.fabric.device)
+        features = self._features(encoder) if features is None else features
         if stage.edges == "layout":
-            return LayoutGraph(source, found["places"])
-        return NeighborGraph(source, found["neighbors"])
+            chosen = features[self._drawn(stage, len(found["places"]))]
+            return LayoutGraph(Source(torch.from_numpy(chosen), self.fabric.device), found["places"])
+        return NeighborGraph(Source(torch.from_numpy(features), self.fabric.device), found["neighbors"])
+
+    def at(self, precision: str) -> Graphs:
+        """Return what makes the graphs of a run in this precision."""
+        return replace(self, config=self.config.replace(precision=precision))
 
     def stand_in(self, stage: Stage, encoder: Encoder) -> Edges | None:
         """Return a graph whose steps take as long as those of the stage; None where that takes a search."""
@@ -137,10 +142,20 @@ class Graphs:
     def _features(self, encoder: Encoder) -> np.ndarray:
         return project(encoder, self.pixels, positions=False, progress=self.bar("features"))[1]
 
+    def _drawn(self, stage: Stage, count: int) -> np.ndarray | slice:
+        """Return the rows of ``count`` images drawn at random, in their order."""
+        if count == (n := len(self.pixels)):
+            return slice(None)
+        random = generator(self.config.seed, "drawn", stage.name)
+        return torch.randperm(n, generator=random)[:count].sort().values.numpy()
+
     def _search(self, stage: Stage, features: np.ndarray) -> dict[str, Tensor]:
+        if stage.edges == "layout":
+            features = features[self._drawn(stage, laid_out(len(features)))]
         n = len(features)
         k = min(stage.neighbors, n - 1)
-        self.say(f"graph of the {k} nearest neighbours of {n:,} images")
+        drawn = "" if n == len(self.pixels) else f", drawn from {len(self.pixels):,}"
+        self.say(f"graph of the {k} nearest neighbours of {n:,} images{drawn}")
         if stage.whitening is not None:
             features = whitened(features, stage.whitening)
         found, _ = nearest(features, k, metric="cosine", progress=self.bar("neighbours"))

@@ -98,6 +98,8 @@ class Muon(torch.optim.Optimizer):
 def orthogonalised(matrix: Float[Tensor, "*s m n"]) -> Float[Tensor, "*s m n"]:
     r"""Return the matrix with its singular vectors kept and its singular values brought to 0.7 ... 1.2.
 
+    Those far below a hundredth of the largest come out smaller: at a thousandth, 0.2.
+
     A round multiplies :math:`X` by :math:`F = aI + bS + cS^2` with :math:`S = XX^\top`. Since all of these
     commute, the next round's :math:`S` is :math:`FSF`: two rounds of a wide matrix are made of small squares
     alone and put onto it in one product. Not more than two, or what rounding leaves of the weak directions

@@ -69,7 +69,8 @@ def find_precision(
     if threads.free:  # or a machine that is busy would take minutes for the rest
         measure = partial(step_seconds, encoder, first, graph, config, fabric=fabric, between=check)
         threads.settle(measure, min(seconds, TRIAL_SECONDS), first.name, 0)
-    return faster_precision(encoder, first, graph, config, fabric, seconds=seconds / 2, between=check)
+    trials = {p: graphs.at(p).stand_in(first, encoder) for p in ("float32", "bfloat16")}
+    return faster_precision(encoder, first, trials, config, fabric, seconds=seconds / 2, between=check)
 
 
 def make_planner(

@@ -6,7 +6,7 @@ import copy
 import itertools
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from augmap.config import Config, Stage
 from augmap.method.batchnorm import synchronise
 from augmap.method.edges import Edges, Part
 from augmap.method.encoder import Encoder
+from augmap.method.fitted import laid_out
 from augmap.method.graphs import pixel_neighbors, weigh
 from augmap.method.layout import gradient, shared
 from augmap.method.project import project
@@ -132,7 +133,7 @@ def step_seconds(
 def faster_precision(
     encoder: Encoder,
     stage: Stage,
-    graph: Edges,
+    graphs: Mapping[str, Edges],
     config: Config,
     fabric: Fabric,
     *,
@@ -141,11 +142,12 @@ def faster_precision(
 ) -> str:
     """Return ``bfloat16`` where a step is at least 5 % faster with it than with ``float32``.
 
-    Each of the two is timed for ``seconds``. What does not fit into the memory of a GPU is not fast.
+    ``graphs`` holds one for each of the two. Each is timed for ``seconds``. What does not fit into the
+    memory of a GPU is not fast.
     """
     wide, low = (
         _seconds_or_never(
-            encoder, stage, graph, config, fabric=fabric, precision=p, seconds=seconds, between=between
+            encoder, stage, graphs[p], config, fabric=fabric, precision=p, seconds=seconds, between=between
         )
         for p in ("float32", "bfloat16")
     )
@@ -185,6 +187,7 @@ def graph_seconds(projection: float, stage: Stage, n: int, features: int) -> flo
         return 0.0
     if stage.edges == "pixels":
         return _pixel_seconds(stage, n, features)
+    n = laid_out(n) if stage.edges == "layout" else n
     m, q = min(n, _NEIGHBORS), min(n, _SAMPLE)
     points = np.random.default_rng(0).standard_normal((m, features), np.float32)
     k = min(stage.neighbors, m - 1)

@@ -135,7 +135,7 @@ def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
     graphs = Graphs(pixels, images, task.augmentation, config, fabric, say, bar, task.classes)
     if config.precision == "auto":
         config = config.replace(precision=find_precision(encoder, config, graphs, fabric, threads, check))
-        graphs.config = config
+        graphs = graphs.at(config.precision)
     check()
     planner = None
     if any(stage.share for stage in task.config.stages):

@@ -24,7 +24,7 @@ class Disagreement:
         Whether in every space the winner is the suggested label.
     wrong_on_map : (n,) float array
         1 where the majority on the map names another label (leave-one-out kNN error), else 0; NaN without
-        a label.
+        a label, and where no neighbour has one.
     """
 
     score: Float[np.ndarray, " n"]
@@ -70,7 +70,9 @@ def disagreement(
         score=score,
         suggested=np.where(known & there, names[best], ""),
         agreed=known & there & np.all([share.argmax(1) == best for share in shares], axis=0),
-        wrong_on_map=np.where(known, (shares[0].argmax(1) != codes).astype(np.float64), np.nan),
+        wrong_on_map=np.where(
+            known & (shares[0].max(1) > 0), (shares[0].argmax(1) != codes).astype(np.float64), np.nan
+        ),
     )
 
 
