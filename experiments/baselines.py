@@ -48,8 +48,8 @@ class Method:
 
 
 _TEN = ("--budget", "10m")
-_SAME = ("--backbone", "slim", "--batch-size", "128", "--precision", "auto", *_TEN)
-"""For the paper's stages, whose own network and batch are made for hours on a GPU: as in ``ablations``."""
+_SAME = ("--backbone", "slim", "--batch-size", "512", "--precision", "auto", *_TEN)
+"""For the paper's stages, whose own network and batch are made for hours on a GPU."""
 
 
 def _baseline(name: str, *options: str, title: str, **more: Any) -> Method:
