@@ -300,3 +300,9 @@ def test_loading_a_map_imports_no_torch(saved, root):
         env={**os.environ, "PYTHONPATH": str(root / "src")},
     )
     assert (done.stdout, done.stderr) == ("[] 6 6\n", "")
+
+
+def test_rows_are_whole_numbers():
+    with pytest.raises(InputError, match="rows must be whole numbers or a mask, got float64"):
+        bare().take([0.7])
+    assert bare().take([]).n == 0

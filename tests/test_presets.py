@@ -162,7 +162,7 @@ def test_only_the_map_changes_its_dimension():
         ({"preset": "annealed", "dim": 200}, "preset 'annealed' starts from 128 dimensions, got dim=200"),
         ({"preset": "paper", "dim": 0}, "dim must be positive, got 0"),
         ({"preset": "paper", "dim": "2"}, "dim must be int, got '2'"),
-        ({"preset": "paper", "batch_size": 0}, "batch_size must be positive"),
+        ({"preset": "paper", "batch_size": 0}, "batch_size must be at least 2, got"),
     ],
 )
 def test_refuses(arguments, message):

@@ -203,7 +203,12 @@ def fit(
                 init=start_from.weights if start_from else None,
                 folder=output / unfinished.CHECKPOINT if output else None,
                 resume=resume,
-                identity={"images": opened.fingerprint}
+                identity={
+                    "number of images": len(opened),
+                    "image size": opened.preprocessing.image_size,
+                    "channels": opened.preprocessing.channels,
+                    "images": opened.fingerprint,
+                }
                 | ({} if classes is None else {"labels": labelled.fingerprint(classes)}),
                 listeners=listeners,
                 audience=audience,

@@ -14,7 +14,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 from augmap.errors import InputError
-from augmap.fields import a_seed, build, check_types, choice, not_negative, positive, read_toml, toml, tuples
+from augmap.fields import (
+    a_seed,
+    at_least,
+    build,
+    check_types,
+    choice,
+    not_negative,
+    positive,
+    read_toml,
+    toml,
+    tuples,
+)
 
 Loss = Literal["info_nce", "negative_sampling", "cross_entropy"]
 Similarity = Literal["cauchy", "cosine", "gaussian", "student", "umap"]
@@ -177,24 +188,11 @@ class Stage:
         positive(
             self,
             *("epochs", "steps", "share", "max_epochs", "stop", "dim", "end_dim", "dof", "temperature"),
-            *(
-                "negatives",
-                "perplexity",
-                "neighbors",
-                "lr",
-                "lr_batch",
-                "vector_lr",
-                "norm_radius",
-                "clip_norm",
-                "batch_size",
-                "new_layer_std",
-            ),
-            "view_scale",
-            *("layout_passes", "end_temperature"),
+            *("end_temperature", "negatives", "perplexity", "neighbors", "layout_passes", "view_scale"),
+            *("lr", "lr_batch", "vector_lr", "norm_radius", "clip_norm", "new_layer_std"),
             where=where,
         )
-        if self.views < 2:
-            raise InputError(f"{where}views must be at least 2, got {self.views}")
+        at_least(self, 2, "views", "batch_size", where=where)
         not_negative(self, "norm_penalty", "warmup_epochs", "weight_decay", "min_dist", where=where)
         if self.view_scale is not None and self.view_scale > 1:
             raise InputError(f"{where}view_scale must lie in (0, 1], got {self.view_scale:g}")
@@ -295,7 +293,8 @@ class Config:
         object.__setattr__(self, "augmentation", {k: tuples(v) for k, v in self.augmentation.items()})
         if not self.stages:
             raise InputError("a configuration needs at least one stage")
-        positive(self, "batch_size", "budget")
+        positive(self, "budget")
+        at_least(self, 2, "batch_size")
         choice(self, "precision", Precision)
         choice(self, "norm", Norm | None)
         a_seed(self.seed)
@@ -384,7 +383,7 @@ def parse_duration(text: str | float) -> float:
     Raises
     ------
     InputError
-        Anything else, or a duration that is not positive and finite.
+        Anything else, or a duration that is not positive, or longer than a year.
     """
     words = str(text).strip().lower()
     unit = {"s": 1.0, "m": 60.0, "h": 3600.0}.get(words[-1:])
@@ -392,6 +391,8 @@ def parse_duration(text: str | float) -> float:
         seconds = float(words[:-1]) * unit if unit else float(words)
     except ValueError:
         seconds = math.nan
-    if not (math.isfinite(seconds) and seconds > 0):
-        raise InputError(f"a duration is a number with s, m or h (90s, 10m, 1.5h), got {text!r}")
+    if not 0 < seconds <= 366 * 24 * 3600:  # a NaN neither
+        raise InputError(
+            f"a duration is a number above 0 with s, m or h (90s, 10m, 1.5h), at most a year, got {text!r}"
+        )
     return seconds

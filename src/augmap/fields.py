@@ -114,6 +114,14 @@ def positive(self: Any, *names: str, where: str = "") -> None:
             raise InputError(f"{where}{name} must be positive, got {value!r}")
 
 
+def at_least(self: Any, least: int, *names: str, where: str = "") -> None:
+    """Raise unless the fields hold numbers from ``least`` on; None passes."""
+    for name in names:
+        value = getattr(self, name)
+        if value is not None and value < least:
+            raise InputError(f"{where}{name} must be at least {least}, got {value!r}")
+
+
 def not_negative(self: Any, *names: str, where: str = "") -> None:
     """Raise unless the fields hold finite numbers that are not below 0."""
     for name in names:

@@ -182,6 +182,8 @@ class ImageMap:
             if rows.shape != (self.n,):
                 raise InputError(f"a mask of rows must have shape ({self.n},), got {rows.shape}")
             rows = np.flatnonzero(rows)
+        if rows.size and rows.dtype.kind not in "iu":
+            raise InputError(f"rows must be whole numbers or a mask, got {rows.dtype}")
         rows = rows.astype(np.int64)
         return ImageMap(
             positions=self.positions[rows],

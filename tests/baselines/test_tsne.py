@@ -119,7 +119,7 @@ def test_mistakes(seen, x, asked, message):
 
 
 def test_three_images_are_too_few(seen, x):
-    with pytest.raises(InputError, match="for 3 images, got 30"):
+    with pytest.raises(InputError, match="t-SNE needs at least 4 images, got 3"):
         tsne_layout(x[:3])
 
 

@@ -142,6 +142,18 @@ def test_in_a_process(augmap_command, tmp_path):
     assert "bad\\udcff.map" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("closed", "arguments", "code"), [(1, ["--version"], 0), (2, ["info", "none.map"], 2)]
+)
+def test_a_closed_stream_hears_nothing(closed, arguments, code, root, tmp_path):
+    env = {**os.environ, "PYTHONPATH": str(root / "src")}
+    command = f'exec "$0" -m augmap "$@" {closed}>&-'
+    done = subprocess.run(
+        ["sh", "-c", command, sys.executable, *arguments], env=env, cwd=tmp_path, capture_output=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (code, b"", b"")
+
+
 @pytest.mark.parametrize("buffering", [[], ["-u"]])
 def test_reader_that_goes_away_is_no_error(root, buffering):
     """``augmap info MAP | head -1``: what was printed last meets a closed pipe when the process ends."""

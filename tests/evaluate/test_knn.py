@@ -75,8 +75,8 @@ def test_images_without_a_label_are_left_out():
 @pytest.mark.parametrize(
     ("y", "k", "message"),
     [
-        (["a"] * 6, 1, "needs at least two labels, got 1"),
-        ([""] * 6, 1, "needs at least two labels, got 0"),
+        (["a"] * 6, 1, "needs at least two labels with two images each, got 1"),
+        ([""] * 6, 1, "needs at least two labels with two images each, got 0"),
         (["a"] * 5 + ["b"], 1, "label 'b' has one image; at least 2 are needed"),
         (["a", "b"] * 3, 5, "must lie in [1, 4] for 4 images, got 5"),
     ],

@@ -82,7 +82,7 @@ def test_progress_and_refusal():
     seen = []
     linear_accuracy(*clouds(), progress=lambda *at: seen.append(at))
     assert seen == [(i, 5) for i in range(1, 6)]
-    with pytest.raises(InputError, match="linear accuracy needs at least two labels, got 1"):
+    with pytest.raises(InputError, match="linear accuracy needs at least two labels with two images"):
         linear_accuracy(np.eye(3), np.array(["a"] * 3))
 
 

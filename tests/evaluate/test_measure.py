@@ -202,8 +202,8 @@ def test_what_no_metric_can_use_is_left_out_with_a_reason():
     }
     found = measure(m, labels=labels)
     left = found.settings["left_out"]
-    assert left["knn"] == "kNN accuracy needs at least two labels, got 0"
-    assert left["linear"] == "linear accuracy needs at least two labels, got 0"
+    assert left["knn"] == "kNN accuracy needs at least two labels with two images each, got 0"
+    assert left["linear"] == "linear accuracy needs at least two labels with two images each, got 0"
     assert "needs a label with two images" in left["silhouette"]
     assert not any(s.column == "none" for s in found.scores)
     m.features = m.features.copy()

@@ -42,7 +42,7 @@ def test_labels_of_one_image():
     assert known_twice(np.array(["a", "b", "a", "", "c", ""])).tolist() == ["a", "", "a", "", "", ""]
     with pytest.raises(InputError, match="label 'b' has one image; at least 2 are needed"):
         label_splits(np.array(["a", "a", "b"]))
-    with pytest.raises(InputError, match="the score needs at least two labels, got 1"):
+    with pytest.raises(InputError, match="the score needs at least two labels with two images each, got 1"):
         label_splits(np.array(["a", "a", ""]), what="the score")
 
 

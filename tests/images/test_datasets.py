@@ -215,3 +215,23 @@ def test_a_dict_of_images_and_labels_is_not_one_of_splits():
     arrays = {"images": np.zeros((4, 8, 8), np.uint8), "labels": np.arange(4)}
     with pytest.raises(InputError, match=r"for each split \(train, test\), got 'images', 'labels'; .*pairs"):
         open_images(arrays)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda i: (COLOUR[i], "ab"[i % 2]), lambda i: {"image": COLOUR[i], "label": "ab"[i % 2]}]
+)
+def test_a_list_of_pairs_is_a_data_set(make):
+    opened = open_images([make(i) for i in range(6)])
+    np.testing.assert_array_equal(opened.pixels, COLOUR[:6])
+    assert opened.labels == {"label": ["a", "b"] * 3}
+
+
+def test_labels_that_are_numbers_with_a_point():
+    opened = open_images(Items(lambda i: (COLOUR[i], np.float64(i % 2))))
+    assert set(opened.labels["label"]) == {"0", "1"}
+
+
+@pytest.mark.parametrize("source", [b"abc", {1, 2}, {}])
+def test_what_is_no_stream_is_not_called_one(source):
+    with pytest.raises(InputError, match="pass a list, an array, a data set, or the path of"):
+        open_images(source)

@@ -81,7 +81,7 @@ def test_one_image_alone_has_the_pixels_it_has_among_others(hostile):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"channels": 2}, "channels must be 1 or 3 for image files, got 2"),
+        ({"channels": 2}, "image files have 1 or 3 channels, not 2: pass an array that has so many"),
         ({"image_size": 0}, "image.size must be .*, got 0"),
         ({"max_pixels": 0}, "max_pixels must be at least 1, got 0"),
     ],

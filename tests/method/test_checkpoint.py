@@ -180,7 +180,7 @@ def _fields(stage):
 
 
 def test_other_images_are_refused():
-    with pytest.raises(InputError, match="images 'a', now it is 'b'"):
+    with pytest.raises(InputError, match="made with other images: their names"):
         check(found(three_stages()), three_stages(), images="b")
 
 
@@ -200,3 +200,11 @@ def test_another_number_of_processes_is_warned_of():
 
 def test_under():
     assert list(under("a.", {"a.b": torch.zeros(1), "c.a.b": torch.zeros(1)})) == ["b"]
+
+
+def test_what_images_were_is_said_before_that_they_are_others():
+    was = found(three_stages())
+    was.info["identity"] = {"image size": 32, "images": "a"}
+    for now in ({"image size": 64, "images": "b"}, {"channels": 3, "image size": 64, "images": "b"}):
+        with pytest.raises(InputError, match="made with image size 32, now it is 64; use the same"):
+            compare(was, three_stages(), now, machine(1, CPU), where="m", say=print)  # channels are newer

@@ -214,7 +214,7 @@ def interrupted(tmp_path):
 
 def test_another_run_is_refused_and_the_checkpoint_stays(interrupted):
     files = checkpoint_files(interrupted)
-    with pytest.raises(InputError, match="made with images 'a', now it is 'b'"):
+    with pytest.raises(InputError, match="made with other images: their names"):
         run(CONFIGS["paper"], folder=interrupted, resume=True, identity={"images": "b"})
     with pytest.raises(InputError, match="made with seed 0, now it is 3"):
         run(CONFIGS["paper"].replace(seed=3), folder=interrupted, resume=True, identity={"images": "a"})

@@ -58,8 +58,12 @@ def test_counted():
 
 
 def test_without_a_labelled_neighbour_nobody_is_wrong():
-    found = disagreement(np.array(["a", "b", "", ""]), np.array([[2, 3], [0, 2], [0, 1], [0, 1]]))
-    np.testing.assert_array_equal(found.wrong_on_map, [np.nan, 1, np.nan, np.nan])
+    found = disagreement(np.array(["a", "a", "b", ""]), np.array([[3], [3], [0], [0]]))
+    np.testing.assert_array_equal(found.wrong_on_map, [np.nan, np.nan, 1, np.nan])
+
+
+def test_labels_of_one_image_each_disagree_about_nothing():
+    assert disagreement(np.array(["a", "b", "c", ""]), np.array([[1], [2], [0], [0]])) is None
 
 
 def test_both_spaces_must_name_the_same_label():

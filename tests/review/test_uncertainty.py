@@ -60,8 +60,13 @@ def test_progress_reaches_the_end(made):
     assert seen == [(8, 20), (16, 20), (20, 20)]
 
 
-def test_images_at_one_place_have_a_spread_that_is_a_number(made):
-    assert np.isfinite(view_spread(made, PIXELS, np.zeros(20))).all()
+def test_copies_do_not_have_the_spread_of_all_others_a_billion_times(made):
+    apart = np.full(20, 2.0)
+    some = np.where(np.arange(20) < 4, 0.0, apart)  # whose neighbours lie where they lie
+    usual, found = (view_spread(made, PIXELS, spacing) for spacing in (apart, some))
+    np.testing.assert_allclose(found[:4], 10 * usual[:4])
+    np.testing.assert_array_equal(found[4:], usual[4:])
+    assert np.isnan(view_spread(made, PIXELS, np.zeros(20))).all()  # of a map of one place
 
 
 def test_maps_whose_views_cannot_be_placed(made):

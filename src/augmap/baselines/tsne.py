@@ -83,11 +83,10 @@ def tsne_layout(
     most = (n - 1) / 3  # openTSNE takes three neighbours for each unit, and lowers what is more in silence
     if dim not in (1, 2, 3):
         raise InputError(f"t-SNE maps into 1, 2 or 3 dimensions, got dim={dim}")
-    if most < 1 or (perplexity is not None and not 1 <= perplexity <= most):
-        raise InputError(
-            f"the perplexity must lie in [1, {max(most, 0):.4g}] for {n} images, "
-            f"got {PERPLEXITY if perplexity is None else perplexity:g}"
-        )
+    if most < 1:
+        raise InputError(f"t-SNE needs at least 4 images, got {n}")
+    if perplexity is not None and not 1 <= perplexity <= most:
+        raise InputError(f"the perplexity must lie in [1, {most:.4g}] for {n} images, got {perplexity:g}")
     if exaggeration is not None and not 1 <= exaggeration < np.inf:
         raise InputError(f"the exaggeration must be at least 1, got {exaggeration:g}")
     if jobs is not None and jobs < 1:

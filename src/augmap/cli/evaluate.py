@@ -39,8 +39,14 @@ def evaluate(
         ),
     ] = None,
     k: Annotated[
-        str, typer.Option("-k", metavar="K,...", help="Numbers of neighbours, the main one first.")
-    ] = "15",
+        str | None,
+        typer.Option(
+            "-k",
+            metavar="K,...",
+            help="Numbers of neighbours, the main one first.",
+            show_default="15, of few images fewer",
+        ),
+    ] = None,
     metrics: Annotated[
         str | None,
         typer.Option(
@@ -70,7 +76,7 @@ def evaluate(
 
     A few minutes for 20,000 images on two cores. What each number means stands in docs/metrics.md.
     """
-    ks = _numbers(k)
+    ks = None if k is None else _numbers(k)
     _check_places(map, json_file, save)
 
     from augmap.cli.measures import lines

@@ -68,7 +68,11 @@ def encoder_of(m: ImageMap, device: str) -> Place | str:
     if m.weights.spec.get("backbone") == "custom":
         return "this map was made with a network of your own, which only Python can hand in"
     from augmap.explorer.placing import Outputs
+    from augmap.images.open import why_no_files
 
+    assert m.preprocessing is not None
+    if why := why_no_files(m.preprocessing):
+        return why
     loaded = threading.Lock()
     made: list = []
 

@@ -70,7 +70,11 @@ def _html(map: Path, output: Path, with_encoder: bool, progress: Progress) -> st
     from augmap.cli.explore import find_regions
     from augmap.explorer.single import of_folder
     from augmap.folder import write_atomic
+    from augmap.imagemap import ImageMap
+    from augmap.images.open import why_no_files
 
+    if with_encoder and (at := ImageMap.load(map).preprocessing) and (why := why_no_files(at)):
+        raise InputError(f"--with-encoder: {why}; leave it out")
     encoder = _encoder(map, half=True).data if with_encoder else None
     views = _views(map) if with_encoder else None
     if with_encoder and views is None:

@@ -63,6 +63,9 @@ def configure_process() -> None:
 
     Environment variables that torch or an allocator reads when it is loaded belong here.
     """
+    # who closed them hears nothing; and no file that is opened later takes their number
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # noqa: SIM115
+    sys.stderr = sys.stderr or open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         # a file name may hold bytes that are no UTF-8, or a letter that the terminal lacks
         if hasattr(stream, "reconfigure"):

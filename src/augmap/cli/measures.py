@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from augmap.cli.words import count, duration
+from augmap.plots.names import shorten
 
 if TYPE_CHECKING:
     from augmap.evaluate.score import Measures, Score
@@ -149,9 +150,9 @@ def _per_class(table: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     worst = sorted(table, key=lambda name: table[name]["accuracy"])[:_CLASSES]
     more = f", the {len(worst)} lowest of {len(table)}" if len(worst) < len(table) else ""
     yield f"  kNN accuracy on the map by label{more}"
-    width = max(len(name) for name in worst)
+    width = max(len(shorten(name)) for name in worst)
     for name in worst:
         entry = table[name]
         other = entry["confused_with"]
-        taken = "" if other is None else f"  {100 * entry['confused']:5.1f} % taken for {other}"
-        yield f"    {name:{width}}  {100 * entry['accuracy']:5.1f} % of {entry['n']:,.0f}{taken}"
+        taken = "" if other is None else f"  {100 * entry['confused']:5.1f} % taken for {shorten(other)}"
+        yield f"    {shorten(name):{width}}  {100 * entry['accuracy']:5.1f} % of {entry['n']:,.0f}{taken}"

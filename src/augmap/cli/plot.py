@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -65,8 +67,16 @@ def plot(
             f"--color-by {color_by}: {map} has no such column; it has: {', '.join(columns) or 'none'}"
         )
     by = "label" if color_by is None else None if color_by == "none" and "none" not in columns else color_by
-    drawn = figure.plot(m, kind.value, color_by=by, names=names, title=title, size=size, dark=dark)
-    save_figure(drawn, output, dpi=dpi, title=title or map.name, about=_about(m))
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        drawn = figure.plot(m, kind.value, color_by=by, names=names, title=title, size=size, dark=dark)
+        save_figure(drawn, output, dpi=dpi, title=title or map.name, about=_about(m))
+    if any("missing from font" in str(warning.message) for warning in said):
+        print(
+            "augmap: some names have letters that no installed font has, drawn as boxes; "
+            "a font such as Noto Sans CJK has them",
+            file=sys.stderr,
+        )
     print(f"{output}: {kind} of {m.n:,} images")
 
 

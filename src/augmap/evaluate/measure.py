@@ -47,7 +47,7 @@ def measure(
     pixels: np.ndarray | None = None,
     encoder: Encoder | None = None,
     augmentation: Augmentation | UserTransform | None = None,
-    ks: Sequence[int] = (K,),
+    ks: Sequence[int] | None = None,
     metrics: Sequence[str] | None = None,
     sample: int | None = None,
     seed: int = 0,
@@ -66,8 +66,9 @@ def measure(
         against, and what views are made of.
     encoder, augmentation : optional
         The map's encoder and what its views are drawn by; without them (or pixels) there is no agreement.
-    ks : sequence of int
-        Numbers of neighbours. The first one is that of tables and of scores of single images.
+    ks : sequence of int, optional
+        Numbers of neighbours; by default 15, and fewer than half of the images where these are few. The first
+        one is that of tables and of scores of single images.
     metrics : sequence of str, optional
         Some of :data:`METRICS`; by default all but :data:`ON_REQUEST`, as far as the map allows.
     sample : int, optional
@@ -108,7 +109,7 @@ def measure_each(
     pixels: np.ndarray | None = None,
     encoder: Encoder | None = None,
     augmentation: Augmentation | UserTransform | None = None,
-    ks: Sequence[int] = (K,),
+    ks: Sequence[int] | None = None,
     metrics: Sequence[str] | None = None,
     sample: int | None = None,
     seed: int = 0,
@@ -206,7 +207,7 @@ def _subject(
     m: ImageMap,
     labels: Mapping[str, np.ndarray] | None,
     pixels: np.ndarray | None,
-    ks: Sequence[int],
+    ks: Sequence[int] | None,
     sample: int | None,
     seed: int,
 ) -> tuple[Subject, np.ndarray, dict[str, str]]:
@@ -218,6 +219,7 @@ def _subject(
             raise InputError(f"labels {name!r} must have shape ({m.n},), got {y.shape}")
     if pixels is not None and (pixels.ndim != 4 or len(pixels) != m.n or pixels.dtype != np.uint8):
         raise InputError(f"pixels must be uint8 of shape ({m.n}, h, w, c), got {pixels.dtype} {pixels.shape}")
+    ks = (max(1, min(K, ((sample or m.n) - 1) // 2)),) if ks is None else ks
     if not len(ks) or any(k != int(k) or k < 1 for k in ks):
         raise InputError(f"k must be whole numbers of at least 1, got {list(ks)}")
     rows = np.arange(m.n)

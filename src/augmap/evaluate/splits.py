@@ -66,7 +66,7 @@ def label_splits(
     rows = np.flatnonzero(labels != "")
     names, codes = np.unique(labels[rows], return_inverse=True)
     if len(names) < 2:
-        raise InputError(f"{what} needs at least two labels, got {len(names)}")
+        raise InputError(f"{what} needs at least two labels with two images each, got {len(names)}")
     parts = np.asarray(splits, dtype=str)[rows] if len(splits) else np.full(len(rows), "")
     train, test = np.flatnonzero(parts == "train"), np.flatnonzero(parts == "test")
     if len(train) and len(test):

@@ -136,6 +136,8 @@ def _about(m: ImageMap) -> dict[str, str]:
     """What the model says about itself; everything but words is JSON."""
     at = m.preprocessing
     assert at is not None
+    if not m.n:
+        raise InputError("an empty map has no extent, which the program tells; export one with images")
     low, high = m.positions.min(0), m.positions.max(0)
     values = {
         "image_size": at.image_size,

@@ -38,6 +38,8 @@ def why_not(source: Any) -> str:
     """Return what to do with an object that looks like a data set but cannot be indexed."""
     if hasattr(source, "dataset"):
         return "a data loader: pass its data set (loader.dataset)"
+    if isinstance(source, bytes | set | frozenset | Mapping):
+        return "pass a list, an array, a data set, or the path of a folder or file"
     if hasattr(source, "__iter__"):
         return "read in a stream: images are looked at many times; pass something with a length"
     return "not known"
@@ -180,11 +182,11 @@ def _image(image: Any, i: int) -> Any:
     )
 
 
-def _scalar(label: Any) -> int | str | None:
+def _scalar(label: Any) -> int | float | str | None:
     """Return a label as a number or text; boxes, masks and one-hot vectors are none."""
     if hasattr(label, "item") and hasattr(label, "shape"):
         label = label.item() if label.shape == () or tuple(label.shape) == (1,) else None
-    return label if isinstance(label, int | str) else None
+    return label if isinstance(label, int | float | str) else None
 
 
 def _label_order(name: str) -> tuple[int, str]:

@@ -156,9 +156,16 @@ def _preprocessing(
         chosen, notes = given, []
     else:
         chosen, notes = size.choose(listing, image_size, channels)
-    if chosen.channels not in (1, 3) and listing.array is None and _is_file(listing):
-        raise InputError(f"channels must be 1 or 3 for image files, got {chosen.channels}")
+    if (why := why_no_files(chosen)) and listing.array is None and _is_file(listing):
+        raise InputError(why)
     return chosen, notes
+
+
+def why_no_files(preprocessing: Preprocessing) -> str:
+    """Return why no image file becomes what is asked for, or an empty string."""
+    if preprocessing.channels in (1, 3):
+        return ""
+    return f"image files have 1 or 3 channels, not {preprocessing.channels}: pass an array that has so many"
 
 
 def _is_file(listing: Listing) -> bool:

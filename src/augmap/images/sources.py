@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ def list_source(
             raise InputError("an empty list of images; pass at least one")
         if all(isinstance(x, str | os.PathLike) for x in source):
             return folder.list_files(source)
+        if isinstance(source[0], tuple | Mapping):  # (image, label) pairs, or dicts with an image
+            return datasets.list_dataset(source)
         return arrays.list_sequence(source)
     if datasets.is_dataset(source):
         return datasets.list_dataset(source)

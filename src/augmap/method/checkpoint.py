@@ -137,9 +137,14 @@ def compare(
         for c, i in ((asked, found.info["identity"]), (config, identity))
     )
     for name, after in now.items():
+        if name in identity and name not in found.info["identity"]:
+            continue  # newer than the checkpoint
         if (before := was.get(name)) != after:
+            what = f"{name} {before!r}, now it is {after!r}"
+            if name == "images":
+                what = "other images: their names or what they show is not what it was"
             raise InputError(
-                f"{where}: the checkpoint was made with {name} {before!r}, now it is {after!r}; "
+                f"{where}: the checkpoint was made with {what}; "
                 "use the same as before, or --overwrite to start over"
             )
     for name in ("threads", "processes", "torch", "augmap", "processor"):

@@ -49,12 +49,13 @@ def disagreement(
 
     Returns
     -------
-    Disagreement, or None where fewer than two labels are known.
+    Disagreement, or None where fewer than two labels are known, or none has two images.
     """
     names, codes = np.unique(np.asarray(labels, dtype=str), return_inverse=True)
     codes = codes.reshape(-1)
     known = names[codes] != ""
-    if len(np.unique(codes[known])) < 2:
+    counts = np.bincount(codes[known], minlength=len(names))
+    if (counts > 0).sum() < 2 or counts.max() < 2:
         return None
     rows = np.arange(len(codes))
     spaces = [map_neighbours] + ([] if feature_neighbours is None else [feature_neighbours])

@@ -135,7 +135,7 @@ def find(
     if m.labels is None:
         absent["disagreement"] = "the map has no labels"
     elif (votes := disagreement(m.labels, near, near_in_features)) is None:
-        absent["disagreement"] = "fewer than two labels are known"
+        absent["disagreement"] = "fewer than two labels are known, or none has two images"
     else:
         scores["disagreement"] = votes.score
         spaces = f"{k} on the map" + (f" and {k} in the features" if in_features is not None else "")
@@ -145,6 +145,8 @@ def find(
     quality: float | None = None
     if isinstance(spread, str):
         absent["uncertain"] = spread
+    elif not distances.any():
+        absent["uncertain"] = "all images lie at one place"
     elif pictures is None or pictures.pixels is None:
         absent["uncertain"] = "the images cannot be opened, and thumbnails are not what the encoder takes"
     else:

@@ -17,6 +17,8 @@ Progress = Callable[[int, int], None]
 VIEWS = 8
 """Augmented views of each image."""
 _BATCH = 512
+_LEAST_SPACING = 0.1
+"""Of the median distance to neighbours; nearer ones, such as copies, count as so far away."""
 
 
 def spread_of(
@@ -104,7 +106,10 @@ def view_spread(
             radius[start:stop] = _radius(z.reshape(stop - start, views, -1).astype(np.float64))
             if progress:
                 progress(stop, n)
-    return radius / np.maximum(spacing, 1e-9 * max(float(np.max(spacing)), 1e-30))
+    apart = spacing[spacing > 0]
+    if not len(apart):
+        return np.full(n, np.nan)
+    return radius / np.maximum(spacing, _LEAST_SPACING * np.median(apart))
 
 
 def cannot_spread(m: ImageMap) -> str:
