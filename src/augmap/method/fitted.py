@@ -52,6 +52,8 @@ def fit_batches(config: Config, n: int, processes: int, say: Callable[[str], Non
             )
         if stage.batch_size is not None:
             stage = dataclasses.replace(stage, batch_size=batch)
+        if stage.cells is not None:
+            stage = dataclasses.replace(stage, cells=min(stage.cells, laid_out(n)))
         stages.append(stage)
     batch = min(config.batch_size, n)
     return config.replace(batch_size=max(batch - batch % processes, processes), stages=tuple(stages))
