@@ -216,10 +216,6 @@ def _agree(values):
         values["edges"] = "augmentation"
     if values["loss"] == "negative_sampling":
         values |= {"edges": "pixels", "similarity": "umap", "dof": 1.0}
-    if values["edges"] == "layout" and values["cells"] is not None:
-        values |= {"new_layer": "head", "train": "head"}
-    else:
-        values["cells"] = None
     values["views"] += 1
     if values["edges"] != "augmentation" or values["loss"] != "info_nce":
         values["views"] = 2

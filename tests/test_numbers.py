@@ -62,7 +62,8 @@ def test_every_benchmark_says_where_it_was_made_and_what_else_ran():
 
 def test_the_tables_of_the_docs_are_those_of_the_results(monkeypatch):
     monkeypatch.setattr(sys, "path", [str(HERE / "experiments"), *sys.path])  # the scripts share common.py
-    baselines = runpy.run_path(str(HERE / "experiments" / "baselines.py"))["table"]()
+    compared = runpy.run_path(str(HERE / "experiments" / "baselines.py"))
+    baselines, seeds = compared["table"](), compared["spread"]()
     choices = runpy.run_path(str(HERE / "experiments" / "choosing.py"))["tables"]()
     result = json.loads((HERE / "experiments" / "results" / "rld.json").read_text())
     density = runpy.run_path(str(HERE / "experiments" / "rld.py"))["tables"](result)
@@ -72,6 +73,7 @@ def test_the_tables_of_the_docs_are_those_of_the_results(monkeypatch):
     cost = json.loads((HERE / "benchmarks" / "results" / "metrics.json").read_text())
     costs = runpy.run_path(str(HERE / "benchmarks" / "metrics.py"))["table"](cost)
     pages = {"baselines.md": baselines, "rld.md": density, "explorer.md": page, "metrics.md": costs}
-    for name, table in (*pages.items(), *(("method.md", table) for table in choices)):
+    more = [("baselines.md", seeds), *(("method.md", table) for table in choices)]
+    for name, table in (*pages.items(), *more):
         page = (HERE / "docs" / name).read_text(encoding="utf-8")
         assert table in page, f"put this into docs/{name}:\n{table}"

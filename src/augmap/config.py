@@ -90,7 +90,8 @@ class Stage:
     """Of the pairs: InfoNCE; UMAP's binary cross-entropy against sampled negatives; or the cross-entropy of
     the labels, the one loss that looks at them (``edges`` then only says that the inputs are views)."""
     negatives: float = 5.0
-    """Of ``negative_sampling``: weight of the mean repulsion of all other rows, in negatives per edge."""
+    """Of ``negative_sampling``: weight of the repulsion, in negatives per edge. All other rows of the batch
+    are used, so that this is an expectation without the noise of drawing so few."""
     label_smoothing: float = 0.0
     """Of ``cross_entropy``: share of the target that is spread over all classes."""
 
@@ -135,8 +136,6 @@ class Stage:
     principal components are divided by this power of their deviation. None takes h as it is, 0 centres it."""
     layout_passes: float = 350.0
     """How often each image is moved while ``layout`` lays the graph out."""
-    cells: int | None = None
-    """Of a layout: a new head learns which of so many places in it an image is near, or its place."""
     views: int = 2
     """Views of an image in a step, with ``augmentation``: each pair of them is an edge."""
     view_scale: float | None = 1.0
@@ -193,7 +192,7 @@ class Stage:
             *("lr", "lr_batch", "vector_lr", "norm_radius", "clip_norm", "new_layer_std"),
             where=where,
         )
-        at_least(self, 2, "views", "batch_size", "cells", where=where)
+        at_least(self, 2, "views", "batch_size", where=where)
         not_negative(self, "norm_penalty", "warmup_epochs", "weight_decay", "min_dist", where=where)
         if self.view_scale is not None and self.view_scale > 1:
             raise InputError(f"{where}view_scale must lie in (0, 1], got {self.view_scale:g}")
@@ -228,7 +227,6 @@ class Stage:
             *(("perplexity", "affinity", "perplexity"), ("affinity", "edges", "pixels")),
             *(("vector_lr", "optimizer", "muon"), ("nesterov", "optimizer", "sgd")),
             *(("views", "edges", "augmentation"), ("views", "loss", "info_nce")),
-            *(("cells", "edges", "layout"), ("cells", "new_layer", "head"), ("cells", "train", "head")),
         ):
             mine, other = getattr(self, name), getattr(self, needs)
             if mine != defaults[name] and other != value:

@@ -1,7 +1,5 @@
 """What makes a pair: two views of one image, an image and a neighbour, an image and its place."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -15,7 +13,6 @@ from augmap.method.edges import (
     NeighborGraph,
     Part,
     WeightedGraph,
-    apart,
 )
 from augmap.method.seeds import generator
 from augmap.method.sets import AUGMENTATIONS, Augmentation
@@ -217,14 +214,3 @@ def test_what_a_checkpoint_needs():
     assert list(GRAPHS[-1].kept) == ["places"]
     assert list(weighted().kept) == ["starts", "ends", "weights"]
     assert labelled().kept == {}
-
-
-def test_how_likely_the_cells_around_a_place_are():
-    cells = torch.tensor([[0.0, 0.0], [1.0, 0.0], [5.0, 0.0]])
-    assert apart(cells) == pytest.approx((1 + 1 + 4) / 3)
-    graph = LayoutGraph(Source(torch.arange(4.0)[:, None], CPU), torch.randn(4, 2), cells)
-    ((rows, found),) = graph.pairs([(torch.arange(4), torch.Generator())])
-    assert rows.flatten().tolist() == [0, 1, 2, 3]
-    for place, row in zip(graph.places / graph.unit, found, strict=True):
-        weights = [math.exp(-float((place - cell).square().sum()) / (2 * 2.0**2)) for cell in cells]
-        torch.testing.assert_close(row, torch.tensor([w / sum(weights) for w in weights]))

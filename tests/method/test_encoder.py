@@ -218,24 +218,3 @@ def test_scaling_the_output():
     before = encoder(x)
     encoder.scale_last(20.0)
     assert torch.allclose(encoder(x), 20 * before, rtol=1e-5)
-
-
-def test_a_head_of_cells_puts_out_the_mean_of_the_likely_ones():
-    encoder, places = make(cells=5), torch.arange(10.0).view(5, 2)
-    encoder.place_cells(places)
-    h = torch.rand(7, encoder.backbone.features, generator=generator())
-    head = encoder.head.eval()
-    scores = head.cells(head.hidden(h))
-    torch.testing.assert_close(head(h), scores.softmax(1) @ places)
-    head.naming = True
-    torch.testing.assert_close(head(h), scores.softmax(1) @ places)  # as projections see it
-    torch.testing.assert_close(head.train()(h), scores)
-    head.naming = False
-    torch.testing.assert_close(head(h), scores.softmax(1) @ places)  # as a stage after it trains it
-    encoder.sharpen(3.0)
-    torch.testing.assert_close(head(h), (3 * scores).softmax(1) @ places)
-    again = Encoder.from_spec(json.loads(json.dumps(encoder.spec())))
-    again.load_state_dict(encoder.state_dict())
-    assert torch.equal(again.head(h), head(h))
-    older = {k: v for k, v in make().spec().items() if k != "cells"}  # of a map made before there were any
-    assert Encoder.from_spec(older).head.cells is None

@@ -16,7 +16,6 @@ from augmap.method.graphs import Graphs
 from augmap.method.project import project
 from augmap.method.sets import AUGMENTATIONS
 from augmap.method.source import Source
-from augmap.method.train import renew
 from augmap.method.weights import build_encoder
 from augmap.method.whiten import whitened
 from augmap.neighbors import nearest
@@ -133,18 +132,6 @@ def test_of_many_images_some_are_laid_out(monkeypatch):
     assert fitted.trained_on(laid, 60, None) == 40
     assert fitted.trained_on(stage(), 60, None) == 60
     assert graphs()(stage(edges="neighbors", train="head"), encoder(), None).source.shape == (60, 16)
-
-
-def test_some_of_the_places_are_cells():
-    laid, made = stage(edges="layout", train="head", new_layer="head", cells=7, layout_passes=5), encoder()
-    renew(made, laid, torch.Generator())
-    graph = graphs()(laid, made, None)
-    places = graph.places / graph.unit
-    assert graph.cells.shape == (7, 2)
-    assert all((places == cell).all(1).any() for cell in graph.cells)
-    torch.testing.assert_close(made.last.weight, graph.cells.T)
-    again = graphs()(laid, made, {"places": graph.places})
-    assert torch.equal(again.cells, graph.cells)
 
 
 def test_a_layout_teaches_the_head_only():

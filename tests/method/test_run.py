@@ -44,7 +44,6 @@ STAGE = {
     "perplexity": ({"edges": "pixels", "affinity": "perplexity"}, 3.0),
     "whitening": (NEAR, 0.5),
     "layout_passes": ({**NEAR, "edges": "layout"}, 7.0),
-    "cells": ({**NEAR, "edges": "layout", "cells": 4}, 6),
     "views": ({}, 4),
     "view_scale": ({}, 0.5),
     "train": ({}, "head"),

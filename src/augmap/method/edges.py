@@ -248,11 +248,6 @@ class LabelGraph:
             yield inputs, sent(ahead.pop(0).repeat(2), inputs.device)
 
 
-SHARPER = 2.5
-"""By this factor the scores of cells are raised when they have been learned: their mean is then drawn less to
-the middle between cells that exclude each other."""
-
-
 @dataclass(frozen=True, eq=False)
 class LayoutGraph:
     """An edge joins an image to its place in a layout of the neighbour graph, which the head is to learn.
@@ -263,14 +258,10 @@ class LayoutGraph:
         Features (n, f).
     places : float32 tensor of shape (n, d)
         The layout, see :func:`augmap.method.layout.layout`; the outputs are learned in units of its spread.
-    cells : float32 tensor of shape (k, d), optional
-        Some of the places, in these units. Then the other end is not the place but how likely each of the
-        cells around these is: normal around the place, as wide as cells are apart.
     """
 
     source: Source
     places: Float[Tensor, "n d"]
-    cells: Float[Tensor, "k d"] | None = None
 
     @property
     def unit(self) -> float:
@@ -285,21 +276,6 @@ class LayoutGraph:
         self, batches: Iterable[tuple[Int[Tensor, " _"], torch.Generator]], part: Part = ALL
     ) -> Iterator[Pairs]:
         places = Source(self.places / self.unit, self.source.device)
-        cells = None if self.cells is None else self.cells.to(self.source.device)
-        width = 1.0 if cells is None else apart(cells)
         rows = (batch[part.of(len(batch))] for batch, _ in batches)
         for own in rows:
-            at = places.take(own)
-            yield self.source.take(own), at if cells is None else likely(at, cells, width)
-
-
-def likely(places: Float[Tensor, "b d"], cells: Float[Tensor, "k d"], width: float) -> Float[Tensor, "b k"]:
-    """Return how likely each cell is for each place; a row sums to 1."""
-    distances = torch.cdist(places, cells, compute_mode="donot_use_mm_for_euclid_dist")
-    return (-0.5 * (distances / width).square()).softmax(1)
-
-
-def apart(cells: Float[Tensor, "k d"]) -> float:
-    """Return how far a cell is from the nearest other one, in the mean."""
-    nearest = torch.cdist(cells, cells).topk(2, largest=False).values[:, 1]
-    return float(nearest.mean().clamp_min(1e-6))
+            yield self.source.take(own), places.take(own)

@@ -32,7 +32,6 @@ def make_encoder(
     hidden: Sequence[int] = (1024,),
     norm: str | None = None,
     on_sphere: bool = False,
-    cells: int | None = None,
     seed: int = 0,
 ) -> Encoder:
     """Encoder with freshly drawn weights; the global generators stay as they are.
@@ -48,7 +47,7 @@ def make_encoder(
         Columns of the output, d.
     mean, std : sequences of float, one a channel
         Of the pixels in [0, 1].
-    hidden, norm, on_sphere, cells
+    hidden, norm, on_sphere
         Of the head, see ``Head``.
     seed : int
         The weights are a function of it.
@@ -63,7 +62,7 @@ def make_encoder(
             module = make_backbone(backbone, image_size, channels)
         else:
             module = UserBackbone(backbone, image_size, channels)
-        head = Head(module.features, dim, hidden=hidden, norm=norm, on_sphere=on_sphere, cells=cells)
+        head = Head(module.features, dim, hidden=hidden, norm=norm, on_sphere=on_sphere)
     name = backbone if isinstance(backbone, str) else CUSTOM
     return Encoder(module, head, mean, std, name=name, image_size=image_size)
 
@@ -150,15 +149,12 @@ class Encoder(nn.Module):
         hidden: Sequence[int],
         norm: str | None = None,
         on_sphere: bool = False,
-        cells: int | None = None,
         std: float | None = None,
     ) -> None:
         """Put a whole new head in place; ``std`` as in ``replace_last``, the rest as in ``Head``."""
         device = self.last.weight.device
         with _seeded(generator):
-            head = Head(
-                self.backbone.features, dim, hidden=hidden, norm=norm, on_sphere=on_sphere, cells=cells
-            )
+            head = Head(self.backbone.features, dim, hidden=hidden, norm=norm, on_sphere=on_sphere)
         self.head = head.to(device)
         if std is not None:
             self.replace_last(dim, generator=generator, std=std)
@@ -180,19 +176,6 @@ class Encoder(nn.Module):
             self.last.weight.mul_(factor)
             self.last.bias.mul_(factor)
 
-    def place_cells(self, places: Float[Tensor, "k d"]) -> None:
-        """Say where the cells of the head lie."""
-        with torch.no_grad():
-            self.last.weight.copy_(places.T)
-            self.last.bias.zero_()
-
-    def sharpen(self, factor: float) -> None:
-        """Make the likely cells likelier: their scores are multiplied."""
-        assert self.head.cells is not None
-        with torch.no_grad():
-            self.head.cells.weight.mul_(factor)
-            self.head.cells.bias.mul_(factor)
-
     def spec(self) -> dict[str, Any]:
         """What ``from_spec`` needs to build the same architecture, in plain JSON types; no weights."""
         return {
@@ -205,7 +188,6 @@ class Encoder(nn.Module):
             "hidden": list(self.head.widths),
             "norm": self.head.norm,
             "on_sphere": self.head.on_sphere,
-            "cells": None if self.head.cells is None else self.head.cells.out_features,
             "dim": self.dim,
         }
 
@@ -228,7 +210,7 @@ class Encoder(nn.Module):
         try:
             name, width = spec["backbone"], spec["features"]
             fields = ("image_size", "channels", "mean", "std", "hidden", "norm", "on_sphere", "dim")
-            options = {field: spec[field] for field in fields} | {"cells": spec.get("cells")}
+            options = {field: spec[field] for field in fields}
         except KeyError as error:
             raise InputError(f"the description of the encoder lacks {error}; it is damaged") from error
         if name == CUSTOM and backbone is None:
@@ -257,9 +239,6 @@ class Head(nn.Module):
         "batch" or "layer": a normalisation before each ReLU. The paper has none.
     on_sphere : bool
         Bring h to unit length first, so that only its direction counts.
-    cells : int, optional
-        Places on the map. Scores say which of them an image belongs to, and the output is their mean, weighed
-        by the softmax of the scores. While ``naming``, in train mode, the output are the scores.
     """
 
     def __init__(
@@ -270,7 +249,6 @@ class Head(nn.Module):
         hidden: Sequence[int] = (1024,),
         norm: str | None = None,
         on_sphere: bool = False,
-        cells: int | None = None,
     ) -> None:
         super().__init__()
         if norm not in NORMS:
@@ -286,19 +264,12 @@ class Head(nn.Module):
             layers.append(nn.ReLU(inplace=True))
             columns = width
         self.hidden = nn.Sequential(*layers)
-        self.naming = False
-        self.cells = None if cells is None else nn.Linear(columns, cells)
-        self.last = nn.Linear(columns if cells is None else cells, dim)
+        self.last = nn.Linear(columns, dim)
 
     def forward(self, h: Float[Tensor, "b f"]) -> Float[Tensor, "b d"]:
         if self.on_sphere:
             h = nn.functional.normalize(h, dim=1)
         h = self.hidden(h)
-        if self.cells is not None:
-            h = self.cells(h).float()
-            if self.naming and self.training:
-                return h
-            h = h.softmax(1)
         # in bfloat16 a map that spans 500 units has steps of 2, four times the distance between neighbours
         with torch.autocast(h.device.type, enabled=False):
             return self.last(h.to(self.last.weight.dtype))

@@ -11,9 +11,9 @@ from augmap.config import Config, Stage
 from augmap.errors import InputError
 from augmap.method.schedule import stage_batch, stage_steps, steps_per_epoch
 
-LAID_OUT = 100_000
+LAID_OUT = 200_000
 """Images that are laid out at most: the search of their neighbours takes time that grows with the square of
-their number. The head places the others as it places new ones."""
+their number. The head places the others as it places new ones, which is less well than its own."""
 
 
 def fit_classes(config: Config, classes: np.ndarray | None) -> Config:
@@ -52,8 +52,6 @@ def fit_batches(config: Config, n: int, processes: int, say: Callable[[str], Non
             )
         if stage.batch_size is not None:
             stage = dataclasses.replace(stage, batch_size=batch)
-        if stage.cells is not None:
-            stage = dataclasses.replace(stage, cells=min(stage.cells, laid_out(n)))
         stages.append(stage)
     batch = min(config.batch_size, n)
     return config.replace(batch_size=max(batch - batch % processes, processes), stages=tuple(stages))

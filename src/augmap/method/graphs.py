@@ -85,14 +85,7 @@ class Graphs:
         features = self._features(encoder) if features is None else features
         if stage.edges == "layout":
             chosen = features[self._drawn(stage, len(found["places"]))]
-            graph = LayoutGraph(Source(torch.from_numpy(chosen), self.fabric.device), found["places"])
-            if stage.cells is None:
-                return graph
-            random = generator(self.config.seed, "cells", stage.name)
-            cells = torch.randperm(len(graph.places), generator=random)[: stage.cells]
-            graph = replace(graph, cells=graph.places[cells] / graph.unit)
-            encoder.place_cells(graph.cells)
-            return graph
+            return LayoutGraph(Source(torch.from_numpy(chosen), self.fabric.device), found["places"])
         return NeighborGraph(Source(torch.from_numpy(features), self.fabric.device), found["neighbors"])
 
     def at(self, precision: str) -> Graphs:

@@ -64,12 +64,12 @@ def log_temperature(stage: Stage, step: int, steps: int) -> float:
 
 
 def columns(stage: Stage, step: int, steps: int) -> int:
-    """Return how many leading columns of the output, or of the scores of cells, count at this step.
+    """Return how many leading columns of the output count at this step.
 
     All of them, unless the stage anneals its dimension: then they fall from ``dim`` to ``end_dim`` along
     half a cosine and the last step has ``end_dim``.
     """
     if stage.end_dim is None:
-        return stage.cells or stage.dim
+        return stage.dim
     share = (1 + math.cos(math.pi * step / max(1, steps - 1))) / 2
     return stage.end_dim + round((stage.dim - stage.end_dim) * share)

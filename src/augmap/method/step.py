@@ -38,8 +38,8 @@ def stage_loss(
     similarity: LogSimilarity,
     stage: Stage,
 ) -> Float[Tensor, ""]:
-    """Return the loss of a stage: the contrast of pairs, the cross-entropy of classes or of a layout's cells,
-    or, of outputs with known places, how unlike they are.
+    """Return the loss of a stage: the contrast of pairs, the cross-entropy of classes, or, of outputs with
+    known places, how unlike they are.
 
     The last is the attracting half of InfoNCE, with the place as the other end of the edge. Its heavy
     tail lets an image that cannot follow its neighbours go, where a squared distance would draw it, and
@@ -47,7 +47,7 @@ def stage_loss(
     """
     if places is None:
         return contrast(z.unflatten(0, (stage.views, -1)), similarity, stage)
-    if stage.loss == "cross_entropy" or stage.cells is not None:
+    if stage.loss == "cross_entropy":
         return nn.functional.cross_entropy(z.float(), places, label_smoothing=stage.label_smoothing)
     return -similarity(z.float(), places).mean()
 
@@ -73,9 +73,6 @@ def set_trained(encoder: Encoder, stage: Stage, graph: Edges) -> nn.Module:
     learns = {"all": encoder, "head": encoder.head, "last": encoder.last}[stage.train]
     encoder.requires_grad_(False).eval()
     learns.requires_grad_(True).train()
-    encoder.head.naming = stage.cells is not None
-    if stage.cells is not None:
-        encoder.last.requires_grad_(False)  # where the cells lie is known
     return encoder.head if len(graph.source.shape) == 2 else encoder  # features skip the backbone
 
 

@@ -27,7 +27,7 @@ from augmap.config import Config, Stage
 from augmap.method import checkpoint
 from augmap.method.batchnorm import synchronise, unsynchronise
 from augmap.method.checkpoint import Checkpoint, under
-from augmap.method.edges import SHARPER, Edges, Part
+from augmap.method.edges import Edges, Part
 from augmap.method.encoder import CUSTOM, Encoder
 from augmap.method.order import Order
 from augmap.method.plan import HURRY, PROBE_SHARE, Planner, lay_out, shortened
@@ -142,8 +142,6 @@ def train(
         done = _train_stage(run, config, graph, fabric, watch, span)
         if graph.unit != 1:
             encoder.scale_last(graph.unit)
-        if stage.cells is not None:
-            encoder.sharpen(SHARPER)
         if stage.end_dim is not None:
             encoder.keep_columns(stage.end_dim)
         if done < span.steps:
@@ -236,7 +234,6 @@ def renew(encoder: Encoder, stage: Stage, random: torch.Generator) -> None:
             hidden=stage.hidden,
             norm=stage.norm,
             on_sphere=stage.on_sphere,
-            cells=stage.cells,
             std=stage.new_layer_std,
             generator=random,
         )
