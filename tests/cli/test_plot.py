@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from augmap.cli.main import run
-from plotted import make_blobs
+from plotted import a_map, make_blobs
 
 
 @pytest.fixture(scope="module")
@@ -77,3 +78,14 @@ def test_command_writes_and_refuses(saved, tmp_path, capsys):
         assert words in error
         assert error.count("\n") == 1
     assert not (tmp_path / "b.png").exists()
+
+
+def test_letters_that_no_font_has_are_said_once(tmp_path, capsys):
+    hieroglyph = "\U00013000"
+    m = a_map(np.random.default_rng(0).normal(size=(40, 2)), [hieroglyph, "ab"] * 20)
+    m.save(tmp_path / "m.map")
+    assert run(["plot", str(tmp_path / "m.map"), "-o", str(tmp_path / "m.png")]) == 0
+    assert capsys.readouterr().err == (
+        "augmap: some names have letters that no installed font has, drawn as boxes; "
+        "a font such as Noto Sans CJK has them\n"
+    )

@@ -71,7 +71,10 @@ def plot(
         warnings.simplefilter("always")
         drawn = figure.plot(m, kind.value, color_by=by, names=names, title=title, size=size, dark=dark)
         save_figure(drawn, output, dpi=dpi, title=title or map.name, about=_about(m))
-    if any("missing from font" in str(warning.message) for warning in said):
+    lacking = [warning for warning in said if "missing from font" in str(warning.message)]
+    for other in (warning for warning in said if warning not in lacking):
+        warnings.showwarning(other.message, other.category, other.filename, other.lineno)
+    if lacking:
         print(
             "augmap: some names have letters that no installed font has, drawn as boxes; "
             "a font such as Noto Sans CJK has them",
