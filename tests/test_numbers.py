@@ -73,7 +73,9 @@ def test_the_tables_of_the_docs_are_those_of_the_results(monkeypatch):
     cost = json.loads((HERE / "benchmarks" / "results" / "metrics.json").read_text())
     costs = runpy.run_path(str(HERE / "benchmarks" / "metrics.py"))["table"](cost)
     pages = {"baselines.md": baselines, "rld.md": density, "explorer.md": page, "metrics.md": costs}
-    more = [("baselines.md", seeds), *(("method.md", table) for table in choices)]
+    unseen = json.loads((HERE / "experiments" / "results" / "unseen.json").read_text())
+    new = runpy.run_path(str(HERE / "experiments" / "unseen.py"))["table"](unseen)
+    more = [("baselines.md", seeds), *(("method.md", table) for table in (new, *choices))]
     for name, table in (*pages.items(), *more):
         page = (HERE / "docs" / name).read_text(encoding="utf-8")
         assert table in page, f"put this into docs/{name}:\n{table}"

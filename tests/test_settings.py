@@ -98,7 +98,7 @@ def test_things_that_cannot_be_written_down_come_along():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"budget": "soon"}, "a duration is a number with s, m or h"),
+        ({"budget": "soon"}, "a duration is a number above 0 with s, m or h"),
         ({"budget": "1m", "epochs": (1, 1)}, "give a budget or epochs, not both"),
         ({"preset": "fast"}, "unknown preset 'fast'; choose one of quick"),
         ({"preset": "continue"}, "preset 'continue' goes on from a map: give it as init (--init)"),

@@ -178,7 +178,7 @@ def test_an_interruption_says_how_to_go_on(seen, capsys, monkeypatch):
         (("{photos}", "-o", "{m}", "--preset", "fast"), "unknown preset 'fast'"),
         (("{photos}", "-o", "{m}", "--epochs", "x"), "--epochs takes numbers"),
         (("{photos}", "-o", "{m}", "--preset", "paper", "--epochs", "1"), "has 3 stages"),
-        (("{photos}", "-o", "{m}", "--budget", "soon"), "a duration is a number with s, m or h"),
+        (("{photos}", "-o", "{m}", "--budget", "soon"), "a duration is a number above 0 with s, m or h"),
         (("{photos}", "-o", "{m}", "--config", "no.toml"), "no.toml: cannot be read"),
         (("{photos}", "-o", "{m}", "--init", "no.map"), "no.map: no such map"),
         (("{photos}", "-o", "{m}", "--exclude", "no.csv", *TINY), "no.csv: cannot be read"),
