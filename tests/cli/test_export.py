@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 
 from augmap.cli import export as command
+from augmap.cli.explore import encoder_of
 from augmap.cli.main import run
 from augmap.export.onnx import Exported
 from madeup import full_map
@@ -62,6 +65,17 @@ def test_refuses_in_one_line(some, tmp_path, capsys, arguments, message):
 def test_does_not_write_into_a_map(some, capsys):
     assert run(["export", str(some), "--to", "tensorboard", "-o", str(some)]) == 2
     assert "is a map; choose another folder" in capsys.readouterr().err
+
+
+def test_a_map_of_four_channels_takes_no_files(tmp_path, capsys):
+    m = full_map(4)
+    m.preprocessing = dataclasses.replace(m.preprocessing, channels=4)
+    path = m.save(tmp_path / "four.map")
+    why = "image files have 1 or 3 channels, not 4: pass an array that has so many"
+    assert run(["export", str(path), "--to", "html", "--with-encoder", "-o", str(tmp_path / "a.html")]) == 2
+    assert capsys.readouterr().err == f"augmap: --with-encoder: {why}; leave it out\n"
+    m.weights.spec["backbone"] = "slim"  # not one of the user's own, which is refused before
+    assert encoder_of(m, "cpu") == why
 
 
 def test_a_network_of_ones_own(tmp_path, capsys):

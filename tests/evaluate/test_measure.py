@@ -269,6 +269,12 @@ def test_labels_that_trained_the_encoder(splits, loss):
         assert told == (score.column == "kind" and not splits and loss == "cross_entropy"), score
 
 
+@pytest.mark.parametrize(("n", "k"), [(N, 15), (31, 15), (30, 14), (5, 2)])
+def test_of_few_images_fewer_neighbours_are_looked_at(n, k):
+    found = measure(some_map().take(range(n)), labels={}, metrics=("trustworthiness", "neighbor_recall"))
+    assert found.settings["ks"] == [k]
+
+
 def test_numbers_of_neighbours_that_there_are_are_measured():
     m = some_map()
     found, only = measure(m, ks=(5000, 100, 4)), measure(m, ks=(4,))

@@ -76,6 +76,11 @@ def test_without_pictures_the_features_speak(planted):
     assert by_name(alone)["outliers"].entries
 
 
+def test_views_are_not_compared_where_all_images_lie_at_one_place():
+    found = find(map_of(np.zeros((9, 2))), spread=lambda *parts: pytest.fail("was looked for"))
+    assert found.absent["uncertain"] == "all images lie at one place"
+
+
 def test_queues_are_cut_and_say_so(planted):
     m, pictures = planted
     found = find(m, pictures, top=1)
