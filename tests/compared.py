@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from augmap.config import Config, Stage
+from augmap.config import Config
 from augmap.evaluate.score import Measures, Score
 from augmap.imagemap import ImageMap, Weights
 from augmap.items import Items
+from augmap.stage import Stage
 from augmap.thumbs import make_thumbs
 
 KINDS = ("ant", "bee", "cat")

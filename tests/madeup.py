@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from augmap.config import Config, Preprocessing, Stage
+from augmap.config import Config, Preprocessing
 from augmap.imagemap import ImageMap, Weights
 from augmap.items import Items
+from augmap.stage import Stage
 from augmap.thumbs import make_thumbs
 
 

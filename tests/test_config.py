@@ -15,8 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from augmap import config as c
-from augmap.config import Config, Preprocessing, Runtime, Stage, parse_duration
+from augmap import stage as stage_module
+from augmap.config import Config, Preprocessing, Runtime, parse_duration
 from augmap.errors import InputError
+from augmap.stage import Stage
 
 STAGE = {"name": "s", "epochs": 10.0}
 
@@ -84,6 +86,21 @@ def stages(**changes) -> tuple[Stage, ...]:
         ({"min_dist": 0.2}, "min_dist=0.2 needs similarity='umap', got 'cauchy'"),
         ({"min_dist": -1, "similarity": "umap"}, "min_dist must not be negative, got -1.0"),
         ({"whitening": 1.5, "edges": "layout"}, "whitening must lie in [0, 1], got 1.5"),
+        ({"anchors": 9}, "anchors=9 needs edges='layout', got 'augmentation'"),
+        ({"anchors": 9, "edges": "layout"}, "anchors=9 needs train='head', got 'all'"),
+        (
+            {"anchors": 9, "edges": "layout", "train": "head"},
+            "anchors=9 needs new_layer='head', got 'none'",
+        ),
+        (
+            {"anchors": 9, "edges": "layout", "train": "head", "new_layer": "head", "end_temperature": 0.1},
+            "anchors have a loss of their own: leave end_temperature=0.1 out",
+        ),
+        (
+            {"anchors": 9, "edges": "layout", "train": "head", "new_layer": "head", "end_dim": 1},
+            "anchors have a loss of their own: leave end_dim=1 out",
+        ),
+        ({"anchors": 0, "edges": "layout"}, "anchors must be positive, got 0"),
         ({"whitening": 0.5}, "whitening needs edges='neighbors' or 'layout', got 'augmentation'"),
         ({"perplexity": 5}, "perplexity=5.0 needs affinity='perplexity', got 'even'"),
         ({"edges": "pixels", "affinity": "perplexity", "perplexity": 0.5}, "perplexity must be at least 1"),
@@ -171,7 +188,11 @@ def test_numpy_numbers_become_plain():
 def _values(annotation: str, optional: bool):
     """Valid values of a field, by its annotation; checks between fields are met by the caller."""
     base = annotation.split(" | ")[0]
-    literals = {k: st.sampled_from(typing.get_args(v)) for k, v in vars(c).items() if typing.get_args(v)}
+    literals = {
+        k: st.sampled_from(typing.get_args(v))
+        for k, v in (vars(stage_module) | vars(c)).items()
+        if typing.get_args(v)
+    }
     kinds = {
         "int": st.integers(2, 10**6),
         "float": st.floats(1e-6, 1, exclude_max=True),
@@ -219,6 +240,12 @@ def _agree(values):
     values["views"] += 1
     if values["edges"] != "augmentation" or values["loss"] != "info_nce":
         values["views"] = 2
+    if values["edges"] == "layout" and values["anchors"] is not None:
+        values |= {"train": "head", "new_layer": "head", "new_layer_std": None}
+        values |= {"similarity": "cauchy", "temperature": 1.0, "end_temperature": None, "dof": 1.0}
+        values |= {"learn_temperature": False, "decoupled": False, "norm_penalty": 0.0}
+    else:
+        values["anchors"] = None
     if values["edges"] != "pixels":
         values["affinity"] = "even"
     values["neighbors"] = max(values["neighbors"], 2)

@@ -7,9 +7,10 @@ import re
 
 import pytest
 
-from augmap.config import Config, Stage
+from augmap.config import Config
 from augmap.errors import InputError
 from augmap.presets import PRESETS, continued, make_config, method_name
+from augmap.stage import Stage
 
 # Böhm, Berens & Kobak (2023): batch 1024, base rate 0.03 * 1024 / 256 = 0.12, readout from N(0, 1)
 PAPER = [

@@ -11,12 +11,12 @@ import pytest
 
 import augmap
 from augmap.cli.words import quality as sentence
-from augmap.config import Stage
 from augmap.imagemap import Weights
 from augmap.images.open import open_images
 from augmap.items import Items
 from augmap.method.augment import AUGMENTATIONS
 from augmap.quality import quality
+from augmap.stage import Stage
 
 
 @cache

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from torch import nn
 
-from augmap.config import Config, Stage
+from augmap.config import Config
 from augmap.errors import InputError
 from augmap.imagemap import Weights
 from augmap.method.augment import AUGMENTATIONS, UserTransform
 from augmap.presets import PRESETS
 from augmap.settings import BACKBONE, BUDGET, fingerprint, make_augmentation, settle
+from augmap.stage import Stage
 from madeup import full_map
 
 CONFIG = Config(stages=(Stage(name="direct", epochs=3),), seed=5, batch_size=64, backbone="slim")

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from augmap.api import fit, load
-    from augmap.config import Config, Preprocessing, Stage
+    from augmap.config import Config, Preprocessing
     from augmap.errors import AugmapError, DamagedMapError, InputError, Interrupted, TrainingError
     from augmap.estimator import TSimCNE
     from augmap.imagemap import ImageMap
+    from augmap.stage import Stage
 
 __version__ = "0.1.0"
 
@@ -45,7 +46,7 @@ _HOME = {
     "InputError": "augmap.errors",
     "Interrupted": "augmap.errors",
     "Preprocessing": "augmap.config",
-    "Stage": "augmap.config",
+    "Stage": "augmap.stage",
     "TSimCNE": "augmap.estimator",
     "TrainingError": "augmap.errors",
     "fit": "augmap.api",

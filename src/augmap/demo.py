@@ -12,7 +12,7 @@ from augmap.api import fit
 from augmap.evaluate.knn import KnnAccuracy, knn_accuracy
 from augmap.imagemap import ImageMap
 
-EPOCHS = (30.0, 100.0)
+EPOCHS = (30.0, 50.0)
 """Of the preset ``quick``'s stages: about one and a half minutes on two CPU cores."""
 
 

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from augmap.config import Config, Stage
+from augmap.config import Config
 from augmap.errors import InputError
+from augmap.stage import Stage
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,7 +38,7 @@ _ADAMW: dict[str, Any] = {"optimizer": "adamw", "lr": 3e-3, "lr_batch": None, "m
 _QUICK: dict[str, Any] = {"optimizer": "muon", "lr": 0.02, "lr_batch": None, "momentum": 0.95}
 _QUICK_PRETRAIN = Stage(
     name="pretrain",
-    share=0.86,
+    share=0.94,
     dim=128,
     similarity="cosine",
     temperature=0.15,
@@ -49,17 +50,17 @@ _QUICK_PRETRAIN = Stage(
 )
 _QUICK_MAP = Stage(
     name="map",
-    share=0.14,
+    share=0.06,
     edges="layout",
     whitening=0.75,
     train="head",
     new_layer="head",
-    hidden=(512, 512, 512),
+    anchors=2000,
+    hidden=(512, 512),
     norm="batch",
     on_sphere=True,
-    end_temperature=0.05**2,
     weight_decay=0.01,
-    batch_size=1024,
+    batch_size=512,
     warmup_epochs=2,
     **_QUICK,
 )

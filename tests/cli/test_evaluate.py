@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 
 from augmap.cli.main import run
-from augmap.config import Config, Stage
+from augmap.config import Config
 from augmap.evaluate.knn import knn_accuracy
 from augmap.imagemap import ImageMap
 from augmap.images.open import open_images
 from augmap.items import Items
 from augmap.method.project import project
 from augmap.method.weights import build_encoder, to_weights
+from augmap.stage import Stage
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,9 @@ import augmap
 from augmap.cli import fit as command
 from augmap.cli.fit import parse_epochs, skipped_lines
 from augmap.cli.main import run
-from augmap.config import Config, Stage
+from augmap.config import Config
 from augmap.errors import Interrupted
+from augmap.stage import Stage
 from madeup import full_map
 
 PYTHON = inspect.signature(augmap.fit).parameters

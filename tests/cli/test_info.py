@@ -9,10 +9,11 @@ import pytest
 
 from augmap.cli.info import describe
 from augmap.cli.main import run
-from augmap.config import Config, Preprocessing, Stage
+from augmap.config import Config, Preprocessing
 from augmap.errors import InputError
 from augmap.imagemap import ImageMap
 from augmap.items import Items
+from augmap.stage import Stage
 
 STAGES = (
     Stage(name="pretrain", epochs=8, dim=128, similarity="cosine", temperature=0.2),

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from augmap.config import Config, Stage
+from augmap.config import Config
 from augmap.errors import InputError
 from augmap.evaluate.agreement import augmentation_agreement
 from augmap.evaluate.clusters import hdbscan_agreement, kmeans_agreement, silhouette
@@ -27,6 +27,7 @@ from augmap.folder import json_bytes
 from augmap.imagemap import ImageMap
 from augmap.items import Items
 from augmap.method.augment import AUGMENTATIONS
+from augmap.stage import Stage
 
 N = 160
 

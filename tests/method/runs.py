@@ -12,11 +12,12 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
-from augmap.config import Config, Runtime, Stage
+from augmap.config import Config, Runtime
 from augmap.method.launch import launch
 from augmap.method.processes import rank
 from augmap.method.run import Outcome, Task
 from augmap.method.sets import AUGMENTATIONS
+from augmap.stage import Stage
 
 
 def stripes(n: int = 96, size: int = 8, channels: int = 1, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from runs import Clock, Small, cpu, run, same_bits, small_config, stripes, three_stages
 
-from augmap.config import Runtime, Stage
+from augmap.config import Runtime
 from augmap.errors import InputError
 from augmap.method import train as training
 from augmap.method.audience import SHARE, Audience, Look
@@ -20,6 +20,7 @@ from augmap.method.encoder import make_encoder
 from augmap.method.plan import HURRY, shortened
 from augmap.method.project import project
 from augmap.method.watch import Report, Span, StageWatch, Stop, Stopped, Watch
+from augmap.stage import Stage
 
 ROWS = np.arange(0, 96, 3)
 

@@ -7,7 +7,6 @@ from runs import run, small_config, stripes
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
-from augmap.config import Stage
 from augmap.errors import InputError
 from augmap.evaluate.knn import knn_accuracy
 from augmap.evaluate.recall import neighbor_recall
@@ -15,6 +14,7 @@ from augmap.method import graphs as graphing
 from augmap.method.project import project
 from augmap.method.weights import build_encoder
 from augmap.neighbors import nearest
+from augmap.stage import Stage
 
 ADAM = {"optimizer": "adamw", "lr": 3e-3, "lr_batch": None}
 

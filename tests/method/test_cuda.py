@@ -9,7 +9,7 @@ import torch
 from runs import run, small_config, stripes
 
 import augmap
-from augmap.config import Runtime, Stage
+from augmap.config import Runtime
 from augmap.evaluate.knn import knn_accuracy
 from augmap.method import source as sources
 from augmap.method.augment import AUGMENTATIONS, apply, draw
@@ -19,6 +19,7 @@ from augmap.method.muon import Muon
 from augmap.method.pairs import exact_product
 from augmap.method.project import project
 from augmap.method.similarity import Cauchy, Cosine
+from augmap.stage import Stage
 from pictures import ROOT
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -208,6 +208,15 @@ def test_shares_of_processes_are_slices_of_the_whole(graph, world):
         assert torch.equal(torch.cat(own, 1), whole.unflatten(0, (ends, -1))[:, :b])
 
 
+def test_some_places_of_a_layout():
+    graph = LayoutGraph(Source(torch.arange(40.0)[:, None], CPU), torch.randn(40, 2))
+    some = graph.some(7, torch.Generator())
+    assert some.shape == (7, 2)
+    assert all((graph.places / graph.unit == place).all(1).any() for place in some)
+    assert len(some.unique(dim=0)) == 7
+    assert torch.equal(graph.some(7, torch.Generator()), some)
+
+
 def test_what_a_checkpoint_needs():
     assert augmented().kept == {}
     assert list(neighbor_graph().kept) == ["neighbors"]

@@ -6,7 +6,6 @@ import torch
 from runs import Small, cpu, small_config, stripes
 from scipy.sparse import csr_array
 
-from augmap.config import Stage
 from augmap.errors import InputError
 from augmap.method import fitted
 from augmap.method import graphs as graphing
@@ -19,6 +18,7 @@ from augmap.method.source import Source
 from augmap.method.weights import build_encoder
 from augmap.method.whiten import whitened
 from augmap.neighbors import nearest
+from augmap.stage import Stage
 
 PIXELS = stripes(60)[0]
 CONFIG = small_config(recompute_statistics=False)
@@ -132,6 +132,10 @@ def test_of_many_images_some_are_laid_out(monkeypatch):
     assert fitted.trained_on(laid, 60, None) == 40
     assert fitted.trained_on(stage(), 60, None) == 60
     assert graphs()(stage(edges="neighbors", train="head"), encoder(), None).source.shape == (60, 16)
+    head = {"edges": "layout", "train": "head", "new_layer": "head"}
+    config = small_config(stage(**head, anchors=2000), stage(**head, anchors=9))
+    found = fitted.fit_batches(config, 60, 1, print).stages
+    assert [s.anchors for s in found] == [40, 9]
 
 
 def test_a_layout_teaches_the_head_only():

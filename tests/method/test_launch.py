@@ -9,10 +9,11 @@ import threadpoolctl
 import torch
 from runs import small_config, stripes, task
 
-from augmap.config import Runtime, Stage
+from augmap.config import Runtime
 from augmap.errors import InputError
 from augmap.method import launch as launching
 from augmap.method.launch import launch, leads, pick_device
+from augmap.stage import Stage
 
 CONFIG = small_config(Stage(name="s", steps=1))
 PIXELS = stripes(8)[0]

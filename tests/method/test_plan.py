@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from runs import Clock, same_bits, small_config, stripes
 from runs import run as run_small
 
-from augmap.config import Stage
 from augmap.errors import InputError
 from augmap.method import graphs, prepare, probe, train
 from augmap.method.plan import LATE, MARGIN, Planner
+from augmap.stage import Stage
 
 STAGES = [
     Stage(name="pretrain", share=0.7, warmup_epochs=2),
@@ -112,15 +112,15 @@ def test_a_stage_behind_the_first_learns_something_however_late_it_is():
     first = plan.lay_out(STAGES, 0, 0.5, 10.0)
     clock.now += 120
     second = plan.lay_out([first, *STAGES[1:]], 1, 0.01, 10.0)
-    assert second.steps == 100
-    assert plan.deadline([first, second, STAGES[2]], 1) == pytest.approx(clock.now + 2)
+    assert second.steps == 150
+    assert plan.deadline([first, second, STAGES[2]], 1) == pytest.approx(clock.now + 4)
     third = plan.lay_out([first, second, STAGES[2]], 2, 0.5, 10.0)
-    assert third.steps == 4  # no more than a fiftieth of the time
+    assert third.steps == 8  # no more than a twenty-fifth of the time
     assert said == [
         "warning: of 100 s 0 are left for stage 'polish', too few to see every image once: "
         "the map will show little; give more time or fewer images"
     ]
-    assert plan.deadline([first, second, third], 2) == pytest.approx(clock.now + 2)
+    assert plan.deadline([first, second, third], 2) == pytest.approx(clock.now + 4)
 
 
 def budgeted(*stages):

@@ -5,7 +5,6 @@ import pytest
 import torch
 from runs import Small, cpu, small_config, stripes
 
-from augmap.config import Stage
 from augmap.method import probe
 from augmap.method.edges import AugmentationGraph
 from augmap.method.probe import faster_precision, graph_seconds, projection_seconds, step_seconds
@@ -13,6 +12,7 @@ from augmap.method.sets import AUGMENTATIONS
 from augmap.method.source import Source
 from augmap.method.step import stage_loss
 from augmap.method.weights import build_encoder
+from augmap.stage import Stage
 
 PIXELS = stripes(40)[0]
 STAGE = Stage(name="s", steps=1, learn_temperature=True)

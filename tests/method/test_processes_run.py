@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from runs import AS_IT_IS, BrokenInOne, run, small_config, stripes, task
 
-from augmap.config import Runtime, Stage
+from augmap.config import Runtime
 from augmap.errors import InputError, Interrupted
 from augmap.imagemap import ImageMap
 from augmap.method import checkpoint as checkpoints
@@ -24,6 +24,7 @@ from augmap.method.run import silent
 from augmap.method.sets import AUGMENTATIONS
 from augmap.method.transform import UserTransform
 from augmap.method.watch import Stop
+from augmap.stage import Stage
 from pictures import ROOT
 
 TWO = Runtime(device="cpu", devices=2, threads=1, checkpoint_every=None)

@@ -1,5 +1,6 @@
 """Interrupted and gone on with: the bits of an unbroken run, whatever ended it and whenever."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -12,10 +13,11 @@ import pytest
 import torch
 from runs import Small, checkpoint_files, run, same_bits, small_config, stripes, three_stages, with_neighbors
 
-from augmap.config import Runtime, Stage
+from augmap.config import Runtime
 from augmap.errors import InputError, Interrupted
 from augmap.method import checkpoint as checkpoints
 from augmap.method import probe
+from augmap.stage import Stage
 from pictures import ROOT
 
 LAYOUT = Stage(
@@ -44,6 +46,10 @@ CONFIGS = {
     "paper": three_stages(),
     "neighbours": with_neighbors(),
     "layout": small_config(Stage(name="pretrain", epochs=3, dim=16, learn_temperature=True), LAYOUT),
+    "anchors": small_config(
+        Stage(name="pretrain", epochs=2, dim=16),
+        dataclasses.replace(LAYOUT, end_temperature=None, anchors=9, optimizer="muon"),
+    ),
     "Muon": small_config(Stage(name="pretrain", epochs=4, dim=16, similarity="cosine", **MUON)),
     "neighbours of all": small_config(
         Stage(name="pretrain", epochs=2), Stage(name="near", steps=12, edges="neighbors", neighbors=5)
@@ -83,6 +89,7 @@ def resume(name, folder, **settings):
     ("name", "stage", "step", "stands"),
     [("paper", 0, 1, (0, 2)), ("paper", 0, 8, (0, 9)), ("paper", 1, 2, (1, 3)), ("paper", 2, 5, (2, 6)),
      ("Muon", 0, 5, (0, 6)),
+     ("anchors", 0, 3, (0, 4)), ("anchors", 1, 4, (1, 5)), ("anchors", 1, 11, (1, 12)),
      ("neighbours", 0, 4, (0, 5)), ("neighbours", 1, 7, (1, 8)), ("layout", 0, 4, (0, 5)),
      ("layout", 1, 11, (1, 12)), ("neighbours of all", 1, 3, (1, 4)), ("parametric t-SNE", 0, 7, (0, 8)),
      ("parametric UMAP", 0, 7, (0, 8)), ("supervised", 0, 5, (0, 6)), ("supervised", 1, 4, (1, 5))],

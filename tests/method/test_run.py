@@ -9,12 +9,13 @@ import pytest
 import torch
 from runs import Small, run, same_bits, small_config, stripes, task, three_stages, with_neighbors
 
-from augmap.config import Config, Stage
+from augmap.config import Config
 from augmap.errors import InputError, TrainingError
 from augmap.method import prepare
 from augmap.method import run as running
 from augmap.method.run import Task
 from augmap.method.sets import AUGMENTATIONS
+from augmap.stage import Stage
 
 PIXELS = stripes(32)[0]
 HEAD = {"train": "head", "new_layer": "head", "hidden": (8,)}
@@ -44,6 +45,7 @@ STAGE = {
     "perplexity": ({"edges": "pixels", "affinity": "perplexity"}, 3.0),
     "whitening": (NEAR, 0.5),
     "layout_passes": ({**NEAR, "edges": "layout"}, 7.0),
+    "anchors": ({**NEAR, "edges": "layout"}, 6),
     "views": ({}, 4),
     "view_scale": ({}, 0.5),
     "train": ({}, "head"),

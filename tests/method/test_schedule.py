@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from runs import small_config
 
-from augmap.config import Stage
 from augmap.method.schedule import (
     columns,
     learning_rate,
@@ -17,6 +16,7 @@ from augmap.method.schedule import (
     steps_per_epoch,
 )
 from augmap.presets import PRESETS
+from augmap.stage import Stage
 
 PRETRAIN, READOUT, FINETUNE = PRESETS["paper"].stages
 PER_EPOCH = 59.0  # 60,000 = 58 * 1024 + 608

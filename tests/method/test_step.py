@@ -8,13 +8,13 @@ import torch
 from runs import Small
 from torch import nn
 
-from augmap.config import Stage
 from augmap.errors import InputError
 from augmap.method.edges import LayoutGraph, NeighborGraph
 from augmap.method.encoder import make_encoder
 from augmap.method.similarity import Cauchy
 from augmap.method.source import Source
 from augmap.method.step import contrast, make_kernel, make_optimizer, set_rate, set_trained, stage_loss
+from augmap.stage import Stage
 
 
 def stage(**options):
@@ -100,6 +100,28 @@ def test_what_learns_is_in_train_mode_and_the_rest_is_not(train, learns):
 def test_features_go_past_the_backbone(rows):
     e = encoder()
     assert set_trained(e, stage(train="head"), rows) is e.head
+
+
+def with_anchors():
+    e, s = encoder(), stage(edges="layout", train="head", new_layer="head", anchors=4, optimizer="muon")
+    e.replace_head(2, hidden=(6,), norm="batch", anchors=4, generator=torch.Generator())
+    e.head.anchors.put(torch.randn(4, 2))
+    return e, s, LayoutGraph(FEATURES.source, torch.randn(4, 2))
+
+
+def test_anchors_learn_what_they_read_and_by_adamw():
+    e, s, layout = with_anchors()
+    network = set_trained(e, s, layout)
+    h, places = torch.randn(4, 16), torch.randn(4, 2)
+    found = network(h)
+    assert found.shape == (4, 4 + 4 * 2)
+    assert torch.equal(stage_loss(found, places, None, s, e.head.anchors), e.head.anchors.loss(found, places))
+    assert not any(p.requires_grad for p in [*e.last.parameters(), *e.backbone.parameters()])
+    matrices, others = make_optimizer(network, Cauchy(), s).param_groups
+    assert [id(p) for p in matrices["params"]] == [id(e.head.hidden[0].weight)]
+    assert {id(p) for p in e.head.anchors.parameters()} < {id(p) for p in others["params"]}
+    stage_loss(found, places, None, s, e.head.anchors).backward()
+    assert all(p.grad is not None for p in network.parameters() if p.requires_grad)
 
 
 def test_only_what_learns_is_in_the_optimiser_all_of_it_with_weight_decay():

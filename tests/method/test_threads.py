@@ -6,12 +6,13 @@ import pytest
 import torch
 from runs import Small, cpu, small_config, stripes
 
-from augmap.config import Runtime, Stage
+from augmap.config import Runtime
 from augmap.method.launch import launch
 from augmap.method.prepare import make_threads
 from augmap.method.run import Task
 from augmap.method.sets import AUGMENTATIONS
 from augmap.method.threads import LOOK, SLOWER, WAITS, Threads, ladder
+from augmap.stage import Stage
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,6 @@ import torch
 from runs import AS_IT_IS, run, same_bits, small_config, stripes, three_stages, with_neighbors
 from torch import nn
 
-from augmap.config import Stage
 from augmap.errors import TrainingError
 from augmap.evaluate.knn import knn_accuracy
 from augmap.method import checkpoint as checkpoints
@@ -22,6 +21,7 @@ from augmap.method.seeds import generator
 from augmap.method.sets import AUGMENTATIONS
 from augmap.method.train import renew
 from augmap.method.weights import build_encoder
+from augmap.stage import Stage
 
 GOLDEN = Path(__file__).with_name("golden_losses.txt")
 GOLDEN_RUNS = {

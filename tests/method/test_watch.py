@@ -10,10 +10,10 @@ import pytest
 import torch
 from runs import Clock, cpu
 
-from augmap.config import Stage
 from augmap.errors import TrainingError
 from augmap.method import watch as watching
 from augmap.method.watch import LOOK_EVERY, Span, StageWatch, Stop, Stopped, Watch
+from augmap.stage import Stage
 
 
 def stage_watch(*, steps=40, per_epoch=8.0, keep_every=None, deadline=None, start=0, losses=(), **settings):

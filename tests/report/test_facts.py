@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import get_args
 
-from augmap.config import Config, Optimizer, Stage
+from augmap.config import Config
 from augmap.report.facts import OPTIMIZERS, facts_of
+from augmap.stage import Optimizer, Stage
 from compared import a_map
 
 

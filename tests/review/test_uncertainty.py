@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from augmap.config import Config, Stage
+from augmap.config import Config
 from augmap.errors import InputError
 from augmap.method.augment import AUGMENTATIONS, apply, draw
 from augmap.method.seeds import generator
 from augmap.method.weights import build_encoder, from_weights, to_weights
 from augmap.review.uncertainty import cannot_spread, spread_of, view_spread
+from augmap.stage import Stage
 from looked_at import map_of, textures
 
 PIXELS = textures(20, size=16)

@@ -279,3 +279,8 @@ class LayoutGraph:
         rows = (batch[part.of(len(batch))] for batch, _ in batches)
         for own in rows:
             yield self.source.take(own), places.take(own)
+
+    def some(self, count: int, generator: torch.Generator) -> Float[Tensor, "k d"]:
+        """Return the places of images drawn at random, in units of the layout's spread."""
+        drawn = torch.randperm(len(self.places), generator=generator)[:count]
+        return self.places[drawn] / self.unit

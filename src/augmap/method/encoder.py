@@ -13,9 +13,7 @@ from torch import Tensor, nn
 
 from augmap.errors import InputError
 from augmap.method.backbones import make_backbone
-
-NORMS = {None: None, "batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
-"""What may stand between a hidden layer of the head and its ReLU."""
+from augmap.method.head import Head
 
 CUSTOM = "custom"
 """Name of a backbone that is the user's own module."""
@@ -32,6 +30,7 @@ def make_encoder(
     hidden: Sequence[int] = (1024,),
     norm: str | None = None,
     on_sphere: bool = False,
+    anchors: int | None = None,
     seed: int = 0,
 ) -> Encoder:
     """Encoder with freshly drawn weights; the global generators stay as they are.
@@ -47,7 +46,7 @@ def make_encoder(
         Columns of the output, d.
     mean, std : sequences of float, one a channel
         Of the pixels in [0, 1].
-    hidden, norm, on_sphere
+    hidden, norm, on_sphere, anchors
         Of the head, see ``Head``.
     seed : int
         The weights are a function of it.
@@ -62,7 +61,7 @@ def make_encoder(
             module = make_backbone(backbone, image_size, channels)
         else:
             module = UserBackbone(backbone, image_size, channels)
-        head = Head(module.features, dim, hidden=hidden, norm=norm, on_sphere=on_sphere)
+        head = Head(module.features, dim, hidden=hidden, norm=norm, on_sphere=on_sphere, anchors=anchors)
     name = backbone if isinstance(backbone, str) else CUSTOM
     return Encoder(module, head, mean, std, name=name, image_size=image_size)
 
@@ -149,12 +148,15 @@ class Encoder(nn.Module):
         hidden: Sequence[int],
         norm: str | None = None,
         on_sphere: bool = False,
+        anchors: int | None = None,
         std: float | None = None,
     ) -> None:
         """Put a whole new head in place; ``std`` as in ``replace_last``, the rest as in ``Head``."""
         device = self.last.weight.device
         with _seeded(generator):
-            head = Head(self.backbone.features, dim, hidden=hidden, norm=norm, on_sphere=on_sphere)
+            head = Head(
+                self.backbone.features, dim, hidden=hidden, norm=norm, on_sphere=on_sphere, anchors=anchors
+            )
         self.head = head.to(device)
         if std is not None:
             self.replace_last(dim, generator=generator, std=std)
@@ -188,6 +190,7 @@ class Encoder(nn.Module):
             "hidden": list(self.head.widths),
             "norm": self.head.norm,
             "on_sphere": self.head.on_sphere,
+            "anchors": None if self.head.anchors is None else len(self.head.anchors.places),
             "dim": self.dim,
         }
 
@@ -210,7 +213,7 @@ class Encoder(nn.Module):
         try:
             name, width = spec["backbone"], spec["features"]
             fields = ("image_size", "channels", "mean", "std", "hidden", "norm", "on_sphere", "dim")
-            options = {field: spec[field] for field in fields}
+            options = {field: spec[field] for field in fields} | {"anchors": spec.get("anchors")}
         except KeyError as error:
             raise InputError(f"the description of the encoder lacks {error}; it is damaged") from error
         if name == CUSTOM and backbone is None:
@@ -224,55 +227,6 @@ class Encoder(nn.Module):
                 f"the encoder was made with {width}"
             )
         return encoder
-
-
-class Head(nn.Module):
-    """Projection head: hidden linear layers with ReLU, then a last linear layer in float32.
-
-    Parameters
-    ----------
-    features, dim : int
-        Columns of h and of z.
-    hidden : sequence of int
-        Widths of the hidden layers; (1024,) is the paper's head, () a single linear layer.
-    norm : str, optional
-        "batch" or "layer": a normalisation before each ReLU. The paper has none.
-    on_sphere : bool
-        Bring h to unit length first, so that only its direction counts.
-    """
-
-    def __init__(
-        self,
-        features: int,
-        dim: int,
-        *,
-        hidden: Sequence[int] = (1024,),
-        norm: str | None = None,
-        on_sphere: bool = False,
-    ) -> None:
-        super().__init__()
-        if norm not in NORMS:
-            raise InputError(f"unknown norm {norm!r}; choose one of {', '.join(map(repr, NORMS))}")
-        if not all(width > 0 for width in (*hidden, dim)):
-            raise InputError(f"layers of the head need at least one column, got {(*hidden, dim)}")
-        self.widths, self.norm, self.on_sphere = tuple(hidden), norm, on_sphere
-        layers, columns = [], features
-        for width in hidden:
-            layers.append(nn.Linear(columns, width))
-            if NORMS[norm]:
-                layers.append(NORMS[norm](width))
-            layers.append(nn.ReLU(inplace=True))
-            columns = width
-        self.hidden = nn.Sequential(*layers)
-        self.last = nn.Linear(columns, dim)
-
-    def forward(self, h: Float[Tensor, "b f"]) -> Float[Tensor, "b d"]:
-        if self.on_sphere:
-            h = nn.functional.normalize(h, dim=1)
-        h = self.hidden(h)
-        # in bfloat16 a map that spans 500 units has steps of 2, four times the distance between neighbours
-        with torch.autocast(h.device.type, enabled=False):
-            return self.last(h.to(self.last.weight.dtype))
 
 
 class UserBackbone(nn.Module):

@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from augmap.config import Config, Stage
+from augmap.config import Config
 from augmap.errors import InputError
 from augmap.method.schedule import stage_batch, stage_steps, steps_per_epoch
+from augmap.stage import Stage
 
 LAID_OUT = 200_000
 """Images that are laid out at most: the search of their neighbours takes time that grows with the square of
@@ -52,6 +53,8 @@ def fit_batches(config: Config, n: int, processes: int, say: Callable[[str], Non
             )
         if stage.batch_size is not None:
             stage = dataclasses.replace(stage, batch_size=batch)
+        if stage.anchors is not None:
+            stage = dataclasses.replace(stage, anchors=min(stage.anchors, laid_out(n)))
         stages.append(stage)
     batch = min(config.batch_size, n)
     return config.replace(batch_size=max(batch - batch % processes, processes), stages=tuple(stages))

@@ -11,7 +11,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from augmap.config import Config, Stage
+from augmap.config import Config
 from augmap.errors import InputError
 from augmap.method.affinity import affinities, memberships
 from augmap.method.augment import Augmentation, UserTransform
@@ -31,6 +31,7 @@ from augmap.method.seeds import generator
 from augmap.method.source import Source
 from augmap.method.whiten import whitened
 from augmap.neighbors import nearest
+from augmap.stage import Stage
 
 SMALLEST_VIEW = 16
 """Pixels; below this, smaller views are hardly faster and much is lost."""

@@ -33,10 +33,13 @@ class Muon(torch.optim.Optimizer):
     Parameters
     ----------
     weights : iterable of Parameter
+    others : iterable of Parameter
+        More of them, which get AdamW whatever their shape: of a layer as wide as there are classes, whose
+        rounds would take longer than all else.
     lr : float
         :math:`r`, of the matrices; set each step through the groups.
     vector_lr : float
-        Rate of AdamW for what has fewer than two axes; there is no decay for these.
+        Rate of AdamW, of ``others`` and of what has fewer than two axes; there is no decay for these.
     momentum : float
         :math:`\beta`, and AdamW's first beta.
     weight_decay : float
@@ -53,6 +56,7 @@ class Muon(torch.optim.Optimizer):
     def __init__(
         self,
         weights: Iterable[nn.Parameter],
+        others: Iterable[nn.Parameter] = (),
         *,
         lr: float,
         vector_lr: float,
@@ -63,7 +67,11 @@ class Muon(torch.optim.Optimizer):
         weights = list(weights)
         groups: list[dict[str, Any]] = [
             {"params": [p for p in weights if p.ndim >= 2], "matrices": True, "weight_decay": weight_decay},
-            {"params": [p for p in weights if p.ndim < 2], "lr": vector_lr, "lr_scale": vector_lr / lr},
+            {
+                "params": [*(p for p in weights if p.ndim < 2), *others],
+                "lr": vector_lr,
+                "lr_scale": vector_lr / lr,
+            },
         ]
         shared = {"lr": lr, "lr_scale": 1.0, "momentum": momentum, "weight_decay": 0.0, "matrices": False}
         super().__init__([g for g in groups if g["params"]], shared)

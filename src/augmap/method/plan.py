@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from lightning_fabric import Fabric
 
-from augmap.config import Stage
 from augmap.errors import InputError
 from augmap.method.schedule import stage_steps
+from augmap.stage import Stage
 
 Clock = Callable[[], float]
 
@@ -21,7 +21,7 @@ PROBE_SECONDS, PROBE_SHARE = 10.0, 0.01
 """A measurement of the pace takes about this long, at most this share of the budget."""
 MARGIN = 0.02
 """Share of the budget that is kept free for what nobody foresees."""
-LEAST_STEPS, LEAST_SHARE = 100, 0.02
+LEAST_STEPS, LEAST_SHARE = 150, 0.04
 """A stage behind the first gets so many steps also when the time is up, as far as this share pays for."""
 HURRY = 0.25
 """After a wish for an early end, the stages that are left take this share of the time trained so far."""

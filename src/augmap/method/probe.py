@@ -14,7 +14,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from augmap.config import Config, Stage
+from augmap.config import Config
 from augmap.method.batchnorm import synchronise
 from augmap.method.edges import Edges, Part
 from augmap.method.encoder import Encoder
@@ -27,6 +27,7 @@ from augmap.method.schedule import stage_batch
 from augmap.method.seeds import generator
 from augmap.method.step import make_kernel, make_optimizer, set_trained, share_temperature, stage_loss
 from augmap.neighbors import nearest
+from augmap.stage import Stage
 from augmap.thumbs import make_thumbs
 
 _READINGS = 4
@@ -107,7 +108,7 @@ def step_seconds(
     for number, (inputs, places) in enumerate(pairs):
         with torch.autocast(fabric.device.type, torch.bfloat16, enabled=low):
             z = wrapped(inputs)
-        fabric.backward(stage_loss(z, places, kernel, stage))
+        fabric.backward(stage_loss(z, places, kernel, stage, trial.head.anchors))
         share_temperature(kernel)
         stepper.step()
         stepper.zero_grad()

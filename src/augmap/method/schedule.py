@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from augmap.config import Config, Stage
+from augmap.config import Config
+from augmap.stage import Stage
 
 
 def steps_per_epoch(n: int, batch: int, *, keep_short: bool = False) -> float:

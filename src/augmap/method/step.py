@@ -8,15 +8,17 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from augmap.config import Stage
 from augmap.errors import InputError
+from augmap.method.anchors import Anchors
 from augmap.method.edges import Edges
 from augmap.method.encoder import Encoder
+from augmap.method.head import Reading
 from augmap.method.loss import gather_views, info_nce_views, norm_penalty
 from augmap.method.muon import Muon
 from augmap.method.processes import all_sum, rank, world_size
 from augmap.method.sampling import negative_sampling
 from augmap.method.similarity import LogSimilarity, make_similarity
+from augmap.stage import Stage
 
 
 def contrast(views: Float[Tensor, "k b d"], similarity: LogSimilarity, stage: Stage) -> Float[Tensor, ""]:
@@ -33,13 +35,14 @@ def contrast(views: Float[Tensor, "k b d"], similarity: LogSimilarity, stage: St
 
 
 def stage_loss(
-    z: Float[Tensor, "m d"],
+    z: Float[Tensor, "m c"],
     places: Float[Tensor, "m d"] | Int[Tensor, " m"] | None,
     similarity: LogSimilarity,
     stage: Stage,
+    anchors: Anchors | None = None,
 ) -> Float[Tensor, ""]:
     """Return the loss of a stage: the contrast of pairs, the cross-entropy of classes, or, of outputs with
-    known places, how unlike they are.
+    known places, how unlike they are, by the anchors of a stage that has them.
 
     The last is the attracting half of InfoNCE, with the place as the other end of the edge. Its heavy
     tail lets an image that cannot follow its neighbours go, where a squared distance would draw it, and
@@ -47,6 +50,9 @@ def stage_loss(
     """
     if places is None:
         return contrast(z.unflatten(0, (stage.views, -1)), similarity, stage)
+    if stage.anchors is not None:
+        assert anchors is not None
+        return anchors.loss(z, places)
     if stage.loss == "cross_entropy":
         return nn.functional.cross_entropy(z.float(), places, label_smoothing=stage.label_smoothing)
     return -similarity(z.float(), places).mean()
@@ -73,6 +79,9 @@ def set_trained(encoder: Encoder, stage: Stage, graph: Edges) -> nn.Module:
     learns = {"all": encoder, "head": encoder.head, "last": encoder.last}[stage.train]
     encoder.requires_grad_(False).eval()
     learns.requires_grad_(True).train()
+    if stage.anchors is not None:
+        encoder.last.requires_grad_(False)  # it holds the unit of the map, and was not read
+        return Reading(encoder.head)
     return encoder.head if len(graph.source.shape) == 2 else encoder  # features skip the backbone
 
 
@@ -87,8 +96,10 @@ def make_optimizer(
     temperature = list(similarity.parameters())
     learned = {"params": temperature, "lr": stage.lr, "lr_scale": 0.01, "weight_decay": 0.0}
     if stage.optimizer == "muon":
+        shown = {p for m in network.modules() if isinstance(m, Anchors) for p in m.parameters()}
         muon = Muon(
-            weights,
+            [p for p in weights if p not in shown],
+            [p for p in weights if p in shown],
             lr=stage.lr,
             vector_lr=stage.vector_lr,
             momentum=stage.momentum,

@@ -23,11 +23,11 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from augmap.config import Config, Stage
+from augmap.config import Config
 from augmap.method import checkpoint
 from augmap.method.batchnorm import synchronise, unsynchronise
 from augmap.method.checkpoint import Checkpoint, under
-from augmap.method.edges import Edges, Part
+from augmap.method.edges import Edges, LayoutGraph, Part
 from augmap.method.encoder import CUSTOM, Encoder
 from augmap.method.order import Order
 from augmap.method.plan import HURRY, PROBE_SHARE, Planner, lay_out, shortened
@@ -51,6 +51,7 @@ from augmap.method.step import (
 )
 from augmap.method.threads import TRIAL_SECONDS
 from augmap.method.watch import Span, StageWatch, Watch
+from augmap.stage import Stage
 
 MakeEdges = Callable[[Stage, Encoder, Mapping[str, Tensor] | None], Edges]
 """Makes the graph of a stage, or makes it again from what a checkpoint kept of it."""
@@ -110,6 +111,8 @@ def train(
             renew(encoder, stage, generator(config.seed, "layer", number))
         encoder.to(fabric.device, memory_format=torch.channels_last)
         graph = edges(stage, encoder, None if resumed is None else under("edges.", resumed.tensors))
+        if resumed is None:
+            place_anchors(encoder, stage, graph, generator(config.seed, "anchors", number))
         n = len(graph.source)
         batch = stage_batch(stage, config, n, fabric.world_size)
         per_epoch = steps_per_epoch(n, batch, keep_short=config.keep_short_batch)
@@ -185,8 +188,10 @@ def _train_stage(run: Run, config: Config, graph: Edges, fabric: Fabric, watch: 
         if stage.end_temperature is not None:
             similarity.log_temperature = log_temperature(stage, step, total)
         with _computing(config, fabric, span.number, step):
-            z = wrapped(inputs)[:, : columns(stage, step, total)]  # (2b, d)
-        loss = stage_loss(z, places, similarity, stage)
+            z = wrapped(inputs)  # (2b, d)
+        if stage.end_dim is not None:
+            z = z[:, : columns(stage, step, total)]
+        loss = stage_loss(z, places, similarity, stage, encoder.head.anchors)
         fabric.backward(loss)
         share_temperature(similarity)
         if stage.clip_norm is not None:
@@ -234,6 +239,15 @@ def renew(encoder: Encoder, stage: Stage, random: torch.Generator) -> None:
             hidden=stage.hidden,
             norm=stage.norm,
             on_sphere=stage.on_sphere,
+            anchors=stage.anchors,
             std=stage.new_layer_std,
             generator=random,
         )
+
+
+def place_anchors(encoder: Encoder, stage: Stage, graph: Edges, random: torch.Generator) -> None:
+    """Put the anchors of a stage that has them onto some places of its layout."""
+    if stage.anchors is not None:
+        assert encoder.head.anchors is not None
+        assert isinstance(graph, LayoutGraph)
+        encoder.head.anchors.put(graph.some(stage.anchors, random))

@@ -15,10 +15,10 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
-from augmap.config import Stage
 from augmap.errors import TrainingError
 from augmap.method.control import Control
 from augmap.method.threads import Threads
+from augmap.stage import Stage
 
 LOOK_EVERY = 10
 """Steps between looks at the loss, so that a GPU is not kept waiting for the host."""

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from augmap.config import Config, Stage
+from augmap.config import Config
 from augmap.imagemap import ImageMap
+from augmap.stage import Stage
 
 
 @dataclass(frozen=True, kw_only=True)
