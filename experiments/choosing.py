@@ -1,6 +1,6 @@
 """What choices are made by: training images held out from the labels, and results written as they come.
 
-python experiments/choosing.py         the tables of what search.py and ways.py have found
+python experiments/choosing.py         the tables of what search.py, ways.py and heads.py have found
 """
 
 from __future__ import annotations
@@ -60,13 +60,14 @@ def write(path: Path, key: str, entry: dict[str, Any]) -> None:
 
 
 def tables(results: Path = HERE / "results") -> tuple[str, ...]:
-    """Return in Markdown what was found: for the first stage, by protocol, and for the way into 2-D."""
+    """Return in Markdown what was found: for the first stage, by protocol, the way into 2-D, and its head."""
     search = []
     for name in SEARCHES:
         found = read(results / f"{name}.json")
         for p in sorted({key.split(": ")[0] for key in found}):
             search.append(_first_stage({k: v for k, v in found.items() if k.split(": ")[0] == p}))
-    return (*search, *(_ways(read(results / f"{name}.json")) for name in WAYS))
+    ways = (_ways(read(results / f"{name}.json")) for name in WAYS)
+    return (*search, *ways, _heads(read(results / "heads.json")))
 
 
 def _ways(found: dict[str, Any]) -> str:
@@ -75,6 +76,16 @@ def _ways(found: dict[str, Any]) -> str:
     rows += [
         f"| {name} | {entry['h']:.1f} | {entry['xy']:.1f} | {entry['seconds']:.0f} |"
         for name, entry in sorted(found.items(), key=lambda item: natural(item[0]))
+    ]
+    return "\n".join(rows)
+
+
+def _heads(found: dict[str, Any]) -> str:
+    """Return a row for each head, the best for new images first."""
+    rows = ["| the head | own images, % | new images, % | seconds |", "| --- " * 4 + "|"]
+    rows += [
+        f"| {name} | {entry['own']:.1f} | {entry['new']:.1f} | {entry['seconds']:.0f} |"
+        for name, entry in sorted(found.items(), key=lambda item: -item[1]["new"])
     ]
     return "\n".join(rows)
 

@@ -16,6 +16,13 @@ def test_the_table_of_the_readme_is_that_of_the_results():
     assert table in (HERE / "README.md").read_text(encoding="utf-8"), f"put this into README.md:\n{table}"
 
 
+def test_what_the_readme_says_of_new_images():
+    found = json.loads((HERE / "experiments" / "results" / "unseen.json").read_text())["map"]
+    sentence = f"{found['new']:.1%} of CIFAR-10's test images, of the map's own {found['own']:.1%}"
+    text = " ".join((HERE / "README.md").read_text(encoding="utf-8").split())
+    assert sentence.replace("%", " %") in text
+
+
 def test_every_result_says_where_it_was_made():
     results = sorted((HERE / "experiments" / "results").glob("*.json"))
     assert results
@@ -73,8 +80,9 @@ def test_the_tables_of_the_docs_are_those_of_the_results(monkeypatch):
     cost = json.loads((HERE / "benchmarks" / "results" / "metrics.json").read_text())
     costs = runpy.run_path(str(HERE / "benchmarks" / "metrics.py"))["table"](cost)
     pages = {"baselines.md": baselines, "rld.md": density, "explorer.md": page, "metrics.md": costs}
-    unseen = json.loads((HERE / "experiments" / "results" / "unseen.json").read_text())
-    new = runpy.run_path(str(HERE / "experiments" / "unseen.py"))["table"](unseen)
+    results = HERE / "experiments" / "results"
+    unseen = [json.loads((results / f"{name}.json").read_text()) for name in ("unseen", "unseen-before")]
+    new = runpy.run_path(str(HERE / "experiments" / "unseen.py"))["table"](*unseen)
     more = [("baselines.md", seeds), *(("method.md", table) for table in (new, *choices))]
     for name, table in (*pages.items(), *more):
         page = (HERE / "docs" / name).read_text(encoding="utf-8")

@@ -17,6 +17,7 @@ from augmap.embedder import embedder
 from augmap.errors import InputError
 from augmap.export import onnx as exported_by
 from augmap.export.onnx import to_onnx
+from augmap.export.program import session
 from augmap.imagemap import ImageMap
 from augmap.items import Items
 from augmap.method.encoder import make_encoder
@@ -170,3 +171,34 @@ def test_a_network_that_onnx_does_not_know(small):
 
     with pytest.raises(InputError, match="cannot be exported to ONNX"):
         to_onnx(small, backbone=Odd())
+
+
+def test_a_head_with_anchors():
+    m = a_map(Small(), anchors=30)
+    assert len(np.unique(m.positions.round(3), axis=0)) > N / 2
+    assert to_onnx(m, backbone=Small()).difference <= 1e-5 * np.ptp(m.positions, axis=0).max()
+
+
+def test_few_images_may_lie_elsewhere_and_none_nowhere(small, full, monkeypatch):
+    """An image that is as likely in two places goes to the other one by a hair."""
+    encoder, x = from_weights(small.weights, Small()), exported_by.samples(small)
+    few = int(exported_by.ELSEWHERE * len(x))
+    assert few > 0
+
+    def moved(count, by):
+        class Moved:
+            """A session whose first images of the largest batch lie elsewhere."""
+
+            def __init__(self, real):
+                self.get_outputs, self.real = real.get_outputs, real.run
+
+            def run(self, names, given):
+                xy, h = self.real(names, given)
+                return (xy + by * (np.arange(len(xy)) < count)[:, None] if len(xy) > 8 else xy), h
+
+        monkeypatch.setattr(exported_by, "session", lambda runtime, data: Moved(session(runtime, data)))
+        return exported_by._difference(onnxruntime, full.data, encoder, x)
+
+    assert moved(few, 100.0) < 1e-3
+    assert moved(few + 1, 100.0) > 100
+    assert moved(1, np.nan) == np.inf

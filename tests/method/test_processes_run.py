@@ -69,6 +69,16 @@ def test_two_processes_at_half_batch_are_one_at_the_whole(tmp_path):
     assert "MASTER_PORT" not in os.environ
 
 
+def test_two_processes_learn_the_anchors_that_one_does():
+    laid = {"edges": "layout", "layout_passes": 5, "neighbors": 5, "train": "head", "new_layer": "head"}
+    stage = Stage(name="map", steps=12, anchors=20, hidden=(8,), norm="layer", lr=0.1, **laid)
+    config = small_config(Stage(name="pretrain", epochs=1, dim=16), stage, augmentation=AS_IT_IS)
+    one, two = (run(config, stripes(90)[0], **options) for options in ({}, {"runtime": TWO}))
+    losses = [[line["loss"] for line in outcome.log] for outcome in (one, two)]
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
+    assert losses[0][-1] < losses[0][1]
+
+
 def test_what_one_process_raises_arrives():
     with pytest.raises(ValueError, match="this process has had enough") as caught:
         run(CONFIG, runtime=TWO, backbone=BrokenInOne())

@@ -14,7 +14,7 @@ from augmap.stage import Stage
 
 LAID_OUT = 200_000
 """Images that are laid out at most: the search of their neighbours takes time that grows with the square of
-their number. The head places the others as it places new ones, which is less well than its own."""
+their number. The head places the others as it places new ones."""
 
 
 def fit_classes(config: Config, classes: np.ndarray | None) -> Config:
