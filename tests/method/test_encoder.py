@@ -139,6 +139,7 @@ def test_described_in_json_and_built_again(backbone):
         ({"backbone": "vgg"}, None, "unknown backbone 'vgg'"),
         ({"norm": "group"}, None, "unknown norm 'group'; choose one of None, 'batch', 'layer'"),
         ({"hidden": [0]}, None, r"at least one column, got \(0, 2\)"),
+        ({"anchors": -3}, None, r"at least one column, got \(.*-3, 2\)"),
         ({"std": [1.0, 0.0, 1.0]}, None, r"std above 0, got .* and \[1.0, 0.0, 1.0\]"),
     ],
 )

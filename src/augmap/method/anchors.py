@@ -60,7 +60,8 @@ class Anchors(nn.Module):
         places = places.to(self.places)
         self.places.copy_(places)
         if len(places) > 1:
-            nearest = _squares(places, places).topk(2, largest=False).values[:, 1]
+            blocks = places.split(1024)
+            nearest = torch.cat([_squares(b, places).topk(2, largest=False).values[:, 1] for b in blocks])
             self.apart.copy_(nearest.sqrt().mean().clamp_min(1e-6))
 
     def read(self, h: Float[Tensor, "b c"]) -> Float[Tensor, "b r"]:

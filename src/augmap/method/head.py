@@ -46,8 +46,9 @@ class Head(nn.Module):
         super().__init__()
         if norm not in NORMS:
             raise InputError(f"unknown norm {norm!r}; choose one of {', '.join(map(repr, NORMS))}")
-        if not all(width > 0 for width in (*hidden, dim)):
-            raise InputError(f"layers of the head need at least one column, got {(*hidden, dim)}")
+        widths = (*hidden, dim) if anchors is None else (*hidden, anchors, dim)
+        if not all(width > 0 for width in widths):
+            raise InputError(f"layers of the head need at least one column, got {widths}")
         self.widths, self.norm, self.on_sphere = tuple(hidden), norm, on_sphere
         layers, columns = [], features
         for width in hidden:

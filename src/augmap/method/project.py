@@ -66,7 +66,8 @@ def project(
     """Return the positions and the features of plain images.
 
     The network runs in eval mode and in float32, without TF32, on whole batches: an image lands at the
-    same place alone or in any batch, to 1e-5 of the map's span.
+    same place alone or in any batch, to 1e-5 of the map's span; or, of a head with anchors, at another place
+    that is as likely to the last digit.
 
     Parameters
     ----------
