@@ -61,6 +61,16 @@ def test_a_loss_counted():
     assert made.loss(found, asked).item() == pytest.approx(sum(losses) / 3, rel=1e-4)
 
 
+def test_an_untrained_layer_tells_images_apart_and_moves_none_from_the_anchors():
+    torch.manual_seed(0)
+    made, h = Anchors(8, 50, 2), torch.randn(20, 8)
+    found = made.read(h)
+    assert (found[:, 50:] == 0).all()
+    assert found[:, :50].std() > 0.1
+    assert made(h).std(0).min() > 0.1
+    assert made.apart < 0.5
+
+
 def test_an_image_that_may_lie_in_two_places_lies_in_one():
     here, there = torch.tensor([[0.0, 0.0], [1.0, 0.0]]), torch.tensor([[40.0, 0.0], [41.0, 0.0]])
     made = anchors(torch.cat([here, there]), columns=1)

@@ -249,6 +249,23 @@ def test_weights_that_are_not_finite_never_replace_a_checkpoint(tmp_path, monkey
     assert checkpoints.load(tmp_path).step == 22  # the last look, at the end of an epoch of 12 steps, + 10
 
 
+def test_anchors_lie_on_the_layout_that_the_map_learns():
+    laid = {"edges": "layout", "layout_passes": 20, "neighbors": 5, "train": "head", "new_layer": "head"}
+    stage = Stage(
+        name="map", steps=150, anchors=30, hidden=(32,), norm="batch", optimizer="muon", lr=0.02,
+        lr_batch=None, vector_lr=0.01, **laid,
+    )  # fmt: skip
+    outcome = run(small_config(Stage(name="pretrain", epochs=1, dim=16), stage))
+    weights = outcome.weights.arrays
+    turned = weights["head.anchors.places"] @ weights["head.last.weight"].T + weights["head.last.bias"]
+    away = np.linalg.norm(turned[:, None] - outcome.positions, axis=2).min(1)  # from the nearest image
+    assert np.median(away) < 0.05 * np.ptp(outcome.positions)
+    others = np.random.default_rng(0).normal(turned.mean(0), turned.std(0), turned.shape)  # the control
+    assert np.median(away) < 0.5 * np.median(
+        np.linalg.norm(others[:, None] - outcome.positions, axis=2).min(1)
+    )
+
+
 def test_the_same_bits_twice_and_others_for_another_seed():
     config = three_stages(augmentation={}, augment="natural")
     first = run(config, augmentation=AUGMENTATIONS["symmetric"])
