@@ -144,6 +144,24 @@ def test_placed_as_python_places(pieces, tmp_path):
         assert farthest(np.array(answer["views"]), python) <= EXACT
 
 
+def test_by_a_head_with_anchors(pieces, tmp_path):
+    need_browser()
+    m = api.fit(
+        [str(p) for p in pieces], output=tmp_path / "m.map", epochs=(1, 40), batch_size=16, image_size=32,
+        device="cpu", precision="float32",
+    )  # fmt: skip
+    assert m.weights.spec["anchors"] == len(pieces)
+    (page := tmp_path / "page.html").write_bytes(of_folder(tmp_path / "m.map", encoder=to_onnx(m).data).data)
+    images, place = files(pieces, tmp_path)[3:6], placer(m, device="cpu")
+    span = float(np.ptp(m.positions, axis=0).max())
+    answers = [(a["x"], a["y"]) for a in dropped(page, images)["answers"]]
+    for path, answer in zip(images, answers, strict=True):
+        with pillow_limits(10**8):
+            position = place(decode(str(path), m.preprocessing, 10**8))[0]
+        assert np.hypot(*(position - answer)) <= EXACT * span, path.name
+    assert max(np.hypot(*(np.array(answers[0]) - answer)) for answer in answers[1:]) > 1000 * EXACT * span
+
+
 def farthest(a, b):
     """In shares of the map's span, which is two of the page's units."""
     assert a.shape == b.shape == (32, 2)
