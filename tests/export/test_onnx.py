@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 from torch import nn
 
 from augmap.baselines.onnx import onnx_features
@@ -35,6 +36,8 @@ def a_map(backbone, **options) -> ImageMap:
     encoder = make_encoder(
         backbone, image_size=16, channels=3, dim=2, mean=[0.4] * 3, std=[0.2] * 3, hidden=(32,), **options
     ).eval()
+    if encoder.head.anchors is not None:  # sure of where an image lies, as after training
+        encoder.head.anchors.linear.weight.data *= 10
     for module in encoder.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean.uniform_(-0.5, 0.5)
@@ -174,9 +177,10 @@ def test_a_network_that_onnx_does_not_know(small):
 
 
 def test_a_head_with_anchors():
+    torch.manual_seed(0)
     m = a_map(Small(), anchors=30)
-    assert len(np.unique(m.positions.round(3), axis=0)) > N / 2
-    assert to_onnx(m, backbone=Small()).difference <= 1e-5 * np.ptp(m.positions, axis=0).max()
+    assert np.ptp(m.positions, axis=0).max() > 1e-2
+    assert to_onnx(m, backbone=Small()).difference <= 1e-6  # of places of the size of 1
 
 
 def test_few_images_may_lie_elsewhere_and_none_nowhere(small, full, monkeypatch):
