@@ -89,7 +89,10 @@ def test_the_chain_of_tiny_imagenet_runs_at_64_px_with_200_classes(script, tmp_p
 
 
 def test_the_plain_loop_is_the_same_training(script):
-    """The same losses from the same weights and views; after three steps bfloat16 parts them by 0.5 %."""
+    """The same losses from the same weights and views; one step later bfloat16 has parted them by up to 1 %.
+
+    AdamW's first steps go by the sign of a gradient, which rounding turns where it is small.
+    """
     import torch
 
     step_cpu = script("step_cpu")
@@ -98,5 +101,8 @@ def test_the_plain_loop_is_the_same_training(script):
         options = argparse.Namespace(device="cpu", backbone="slim", batch=32, kind=kind, threads=1)
         step, view_size = step_cpu["make"](options)
         assert view_size == 24
-        losses[kind] = torch.stack([step() for _ in range(3)])
-    torch.testing.assert_close(*losses.values(), rtol=0.02, atol=0)
+        losses[kind] = torch.stack([step() for _ in range(2)])
+    plain, ours = losses.values()
+    assert plain[1] < 0.8 * plain[0]
+    torch.testing.assert_close(ours[0], plain[0], rtol=1e-3, atol=0)
+    torch.testing.assert_close(ours[1], plain[1], rtol=0.02, atol=0)

@@ -1,4 +1,4 @@
-"""Convolutions by the faster of two ways: the same numbers, chosen by shapes, only where it is faster."""
+"""Convolutions by the fastest of three ways: the same numbers, chosen by shapes, only where it is faster."""
 
 import pytest
 import torch
@@ -9,6 +9,7 @@ from torch import nn
 from augmap.method import convolution
 from augmap.method.backbones import make_backbone
 from augmap.method.convolution import Convolution, weight_gradient
+from augmap.method.winograd import Winograd
 
 
 def both(c_in, c_out, size, *, kernel=3, stride=1, dtype=torch.bfloat16, b=6):
@@ -57,7 +58,7 @@ def test_weight_gradient_is_that_of_autograd(b, size, kernel, stride, data):
 
 @pytest.mark.parametrize(
     ("c_in", "c_out", "size", "stride"),
-    [(256, 256, 4, 1), (128, 256, 8, 2), (512, 512, 2, 1), (128, 128, 1, 1), (128, 130, (3, 4), 1)],
+    [(128, 128, 4, 1), (128, 256, 8, 2), (512, 512, 3, 2), (128, 128, 1, 1), (128, 130, (3, 4), 1)],
 )
 def test_a_layer_is_pytorchs_to_the_rounding_of_bfloat16(c_in, c_out, size, stride, monkeypatch):
     calls = []
@@ -110,6 +111,10 @@ def test_every_other_layer_meets_all_pixels(how, monkeypatch):
     "case",
     [
         {"c_in": 128, "c_out": 128, "size": 8},  # oneDNN is as good from here on
+        {"c_in": 128, "c_out": 127, "size": 6},
+        {"c_in": 256, "c_out": 256, "size": 6, "stride": 2, "dtype": torch.float32},
+        {"c_in": 128, "c_out": 128, "size": 3, "dtype": torch.float32},
+        {"c_in": 128, "c_out": 128, "size": (6, 5)},
         {"c_in": 127, "c_out": 128, "size": 4},
         {"c_in": 128, "c_out": 64, "size": 4},
         {"c_in": 256, "c_out": 256, "size": 4, "kernel": 1},
@@ -118,15 +123,18 @@ def test_every_other_layer_meets_all_pixels(how, monkeypatch):
 )
 def test_elsewhere_every_bit_is_pytorchs(case, monkeypatch):
     monkeypatch.setattr(convolution, "weight_gradient", lambda *a: pytest.fail("products were taken"))
+    monkeypatch.setattr(Winograd, "apply", lambda *a: pytest.fail("products were shared"))
     ours, expected = both(**case)
     for mine, theirs in zip(ours, expected, strict=True):
         assert torch.equal(mine, theirs)
 
 
-def test_frozen_weights_and_no_gradient_take_the_plain_way(monkeypatch):
+@pytest.mark.parametrize("edge", [3, 4])
+def test_frozen_weights_and_no_gradient_take_the_plain_way(edge, monkeypatch):
     monkeypatch.setattr(convolution._ByProducts, "apply", lambda *a: pytest.fail("products were taken"))
+    monkeypatch.setattr(Winograd, "apply", lambda *a: pytest.fail("products were shared"))
     layer = Convolution(128, 128, 3, padding=1, bias=False)
-    x = torch.randn(2, 128, 4, 4, dtype=torch.bfloat16)
+    x = torch.randn(2, 128, edge, edge, dtype=torch.bfloat16)
     with torch.autocast("cpu", torch.bfloat16):
         with torch.no_grad():
             layer(x)
@@ -134,16 +142,26 @@ def test_frozen_weights_and_no_gradient_take_the_plain_way(monkeypatch):
         layer(x.requires_grad_())
 
 
-def test_the_default_network_uses_it(monkeypatch):
-    """Both 3x3 convolutions of the slim network's last stage, at 4x4 pixels, and no others."""
-    shapes, plain = [], weight_gradient
+@pytest.mark.parametrize(
+    ("edge", "products", "shared"),
+    [(24, [(128, 6, 6)], [(128, 6, 6), (256, 3, 3)]), (32, [(128, 8, 8)], [(256, 4, 4)])],
+)
+def test_the_default_network_uses_both(edge, products, shared, monkeypatch):
+    """Views of 24 px, as ``quick`` takes them of 32 px images, and those whole."""
+    seen = {"products": [], "shared": []}
+    by_products, by_sharing = weight_gradient, Winograd.apply
     monkeypatch.setattr(
-        convolution, "weight_gradient", lambda x, *a: shapes.append(tuple(x.shape[1:])) or plain(x, *a)
+        convolution,
+        "weight_gradient",
+        lambda x, *a: seen["products"].append(tuple(x.shape[1:])) or by_products(x, *a),
+    )
+    monkeypatch.setattr(
+        Winograd, "apply", lambda x, w: seen["shared"].append(tuple(x.shape[1:])) or by_sharing(x, w)
     )
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
         backbone = make_backbone("slim", 32, 3).to(memory_format=torch.channels_last)
-    x = torch.rand(4, 3, 32, 32).contiguous(memory_format=torch.channels_last)
+    x = torch.rand(4, 3, edge, edge).contiguous(memory_format=torch.channels_last)
     with torch.autocast("cpu", torch.bfloat16):
         backbone(x).float().sum().backward()
-    assert sorted(shapes) == [(128, 8, 8), (256, 4, 4)]
+    assert seen == {"products": products, "shared": shared}

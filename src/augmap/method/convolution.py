@@ -1,8 +1,9 @@
-"""A convolution that takes the faster of two ways in bfloat16 on a CPU, by a rule of shapes alone.
+"""A convolution that takes the fastest of three ways in bfloat16 on a CPU, by a rule of shapes alone.
 
-In bfloat16 oneDNN, PyTorch's library for CPUs, computes the gradient of a 3x3 convolution's weights well at
-8x8 pixels and above, and badly below: with 512 channels at 2x2 it takes four times as long as nine matrix
-products, one for each place of the kernel, over those pixels where that place does not lie on the padding.
+oneDNN, PyTorch's library for CPUs, is slow where pixels are few. A 3x3 convolution of few pixels and many
+channels needs half of its products (``winograd.py``). Where that does not fit, because it skips pixels, the
+gradient of its weights is nine matrix products, one for each place of the kernel, over those pixels where
+that place does not lie on the padding: oneDNN computes it well at 8x8 pixels and above, and badly below.
 And a 1x1 convolution that skips pixels takes up to twice as long as the same one of the pixels it meets.
 """
 
@@ -12,21 +13,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from augmap.method import winograd
+
 EDGE_UP_TO = 4
 """Largest edge of the output, in pixels, whose weight gradient is made of products.
 
-Milliseconds of oneDNN against products, 256 views, one thread of an AMD EPYC with avx512_bf16: 43.0 against
-11.1 with 512 channels at 2x2, 21.7 against 14.3 from 128 channels at 8x8 to 256 at 4x4, 23.8 against 23.4
-with 256 channels at 4x4; but 23.0 against 30.8 with 128 channels at 8x8. With AMX, where products are faster
-still, the gain is larger: 60 ms against 3 were seen at 2x2. A rule, not a measurement at start, because the
-same configuration, seed and machine must give the same bits, interrupted or not.
+``benchmarks/convolution.py`` measures both ways. A rule, not a measurement at start, because the same
+configuration, seed and machine must give the same bits, interrupted or not.
 """
 CHANNELS_FROM = 128
 """Fewest channels, on both sides, of such a convolution: a smaller product does not fill the machine."""
 
 
 class Convolution(nn.Conv2d):
-    """``nn.Conv2d``, the same numbers forward; backward in bfloat16 on a CPU see the module."""
+    """``nn.Conv2d``; in bfloat16 on a CPU, where it learns, see the module."""
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h2 w2"]:
         plain = self.dilation == (1, 1) and self.groups == 1 and self.bias is None
@@ -36,9 +36,17 @@ class Convolution(nn.Conv2d):
             return super().forward(x)
         if self.kernel_size == (1, 1) and self.padding == (0, 0) and self.stride != (1, 1):
             return nn.functional.conv2d(_Met.apply(x.to(low), self.stride), self.weight)
+        if self._shared(x):
+            return winograd.Winograd.apply(x.to(low), self.weight.to(low))
         if self._small(x):
             return _ByProducts.apply(x.to(low), self.weight.to(low), self.stride, self.padding)
         return super().forward(x)
+
+    def _shared(self, x: Tensor) -> bool:
+        """Whether the rule chooses shared products for this input."""
+        (height, width), channels = x.shape[2:], min(self.in_channels, self.out_channels)
+        own = self.kernel_size == (3, 3) and self.padding == self.stride == (1, 1) and height == width
+        return own and channels >= winograd.CHANNELS_FROM.get(height, channels + 1)
 
     def _small(self, x: Tensor) -> bool:
         """Whether the rule chooses products for this input."""
