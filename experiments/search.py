@@ -171,6 +171,8 @@ POLAR = tuple(
     )
 )
 """Amsel et al., "The Polar Express", arXiv 2505.16932, 2025: another polynomial for each round."""
+JORDAN = 5 * ((3.4445, -4.7750, 2.0315),)
+"""Muon's rounds in every entry but those of "four rounds"."""
 ADAMW = {"optimizer": "adamw", "momentum": 0.9, "lr": 3e-3, "weight_decay": 0.05, "vector_lr": 3e-3}
 
 
@@ -258,6 +260,10 @@ VARIANTS: dict[str, Change] = {
         )
         for scale in (1, 4)
     },
+    "4 views, rate 0.05, temperature 0.15, shared products": views(
+        4, rounds(*JORDAN), lr=0.05, temperature=0.15
+    ),
+    "4 views, rate 0.05, temperature 0.15, shared products, four rounds": views(4, lr=0.05, temperature=0.15),
     "4 views, rate 0.05, temperature 0.15, Polar Express": views(
         4, rounds(*POLAR), lr=0.05, temperature=0.15
     ),

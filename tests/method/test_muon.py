@@ -25,7 +25,8 @@ def steps(optimizer, mine, rates, seed=1):
 
 
 @pytest.mark.parametrize("shape", [(8, 30), (30, 8), (16, 16)])
-def test_matrices_move_as_with_pytorchs_muon(shape):
+def test_matrices_move_as_with_pytorchs_muon(shape, monkeypatch):
+    monkeypatch.setattr(muon, "_ROUNDS", 5 * ((3.4445, -4.7750, 2.0315),))  # theirs are of one polynomial
     options = {"lr": 0.02, "momentum": 0.9, "weight_decay": 0.1}
     (mine,), (theirs,) = weights(shape), weights(shape)
     found = steps(Muon([mine], vector_lr=1.0, dtype=torch.bfloat16, **options), [mine], [0.02, 0.05, 0.01])
@@ -51,6 +52,24 @@ def test_vectors_move_as_with_adamw_without_decay():
     torch.testing.assert_close(found, expected)
 
 
+def test_each_round_is_the_best_for_where_those_before_it_end():
+    """It errs as much in both directions at four places (Chebyshev), the last one at the upper end."""
+    low, high = 0.003, 1.0
+    for a, b, c in muon._ROUNDS:
+        x = 1.01 * torch.linspace(low, high, 200_001, dtype=torch.float64)  # room for rounding
+        y = a * x + b * x**3 + c * x**5
+        off = 1 - y[0].item()
+        assert (1 - y).abs().max().item() == pytest.approx(off, abs=1e-4)
+        turns = y[1:-1][(y[1:-1] - y[:-2]) * (y[2:] - y[1:-1]) < 0]
+        assert torch.cat([turns, y[-1:]]).tolist() == pytest.approx([1 + off, 1 - off, 1 + off], abs=1e-4)
+        low, high = y.min().item(), y.max().item()
+    x = torch.linspace(0.003, 1.01, 200_001, dtype=torch.float64)
+    for a, b, c in muon._ROUNDS:
+        x = a * x + b * x**3 + c * x**5
+    assert x.min() > 0.77
+    assert x.max() < 1.2
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("shape", [(20, 50), (50, 20), (12, 12)])
 def test_singular_values_become_about_one_and_directions_stay(shape, dtype):
@@ -70,7 +89,7 @@ def test_rounds_made_together_are_the_rounds_one_by_one(shape):
     (weight,) = weights(shape)
     matrix = weight.detach().double()
     x = matrix / matrix.norm()
-    for a, b, c in 5 * [(3.4445, -4.7750, 2.0315)]:
+    for a, b, c in muon._ROUNDS:
         x = a * x + b * x @ x.T @ x + c * x @ x.T @ x @ x.T @ x
     torch.testing.assert_close(orthogonalised(matrix), x, atol=1e-12, rtol=1e-10)
 
