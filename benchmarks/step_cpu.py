@@ -33,6 +33,8 @@ GROUPS = {
     "convolution": "convolution, forward",
     "convolution_backward": "convolution, backward",
     "_ByProductsBackward": "convolution, backward",
+    "Winograd": "convolution, forward",
+    "WinogradBackward": "convolution, backward",
     "batch_norm": "BatchNorm, forward",
     "batch_norm_backward": "BatchNorm, backward",
     "threshold_backward": "ReLU, backward",
@@ -304,19 +306,23 @@ def profile(step, steps: int = 5) -> dict[str, float]:
 
 
 def flops_bound(options: argparse.Namespace, view_size: int) -> dict[str, float] | None:
-    """Seconds of a step's multiplications, padding left out, at the rate of a large product in bfloat16."""
+    """Seconds of a step's multiplications, padding left out, at the rate of a large product in bfloat16.
+
+    As plain PyTorch makes them, and as many as are left where products are shared.
+    """
     import torch
     from torch import nn
 
     from augmap.method.backbones import make_backbone
     from augmap.method.convolution import meeting
+    from augmap.method.winograd import CHANNELS_FROM, scheme
 
     if options.device != "cpu":
         return None
-    flops, first = 0.0, True
+    flops, shared, first = 0.0, 0.0, True
 
     def count(layer, inputs, output):
-        nonlocal flops, first
+        nonlocal flops, shared, first
         if isinstance(layer, nn.Conv2d):
             pairs = 1.0
             for axis in (0, 1):
@@ -324,9 +330,13 @@ def flops_bound(options: argparse.Namespace, view_size: int) -> dict[str, float]
                 shape = (layer.stride[axis], layer.padding[axis], size, out)
                 kept = (meeting(place, *shape)[0] for place in range(layer.kernel_size[axis]))
                 pairs *= sum(rows.stop - rows.start for rows in kept)
-            once = 2 * pairs * layer.in_channels * layer.out_channels
-            flops += once * (2 if first else 3)  # of the first no gradient goes on to the pixels
-            first = False
+            edge, channels = inputs[0].shape[2], (layer.in_channels, layer.out_channels)
+            times = 2 * channels[0] * channels[1] * (2 if first else 3)
+            first = False  # of the first layer no gradient goes on to the pixels
+            flops += times * pairs
+            fits = layer.kernel_size == (3, 3) and layer.stride == (1, 1)
+            fits = fits and min(channels) >= CHANNELS_FROM.get(edge, 1e9)
+            shared += times * (len(scheme(edge).pixels) if fits else pairs)
 
     with torch.random.fork_rng(), torch.no_grad():
         backbone = make_backbone(options.backbone, 32, 3).eval()
@@ -342,8 +352,10 @@ def flops_bound(options: argparse.Namespace, view_size: int) -> dict[str, float]
     rate = 2 * 2048**3 / min(times)
     return {
         "flops_a_view": flops,
+        "flops_a_view_shared": shared,
         "flops_per_second_of_a_product": rate,
         "seconds_a_step": 2 * options.batch * flops / rate,
+        "seconds_a_step_shared": 2 * options.batch * shared / rate,
     }
 
 

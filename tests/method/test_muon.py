@@ -43,6 +43,28 @@ def test_a_convolution_is_a_matrix_of_its_filters():
     torch.testing.assert_close(found[0].flatten(1), expected[0])
 
 
+@pytest.mark.parametrize("of_weight", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("of_gradient", [torch.contiguous_format, torch.channels_last])
+def test_a_weight_moves_the_same_however_it_and_its_gradient_lie(of_weight, of_gradient):
+    (flat,) = weights((6, 27))
+    conv = nn.Parameter(flat.detach().view(6, 3, 3, 3).contiguous(memory_format=of_weight))
+    gradient = torch.randn(6, 3, 3, 3, generator=torch.Generator().manual_seed(1))
+    conv.grad, flat.grad = gradient.contiguous(memory_format=of_gradient), gradient.flatten(1)
+    for weight in (conv, flat):
+        Muon([weight], lr=0.1, vector_lr=1.0).step()
+    torch.testing.assert_close(conv.flatten(1), flat)
+    assert conv.is_contiguous(memory_format=of_weight)
+
+
+def test_a_weight_that_lies_in_no_such_order_moves_too():
+    (flat,) = weights((6, 8))
+    turned = nn.Parameter(flat.detach().T.contiguous().T)
+    for weight in (turned, flat):
+        weight.grad = torch.ones(6, 8).tril()
+        Muon([weight], lr=0.1, vector_lr=1.0).step()
+    torch.testing.assert_close(turned, flat)
+
+
 def test_vectors_move_as_with_adamw_without_decay():
     mine, theirs = weights((7,), ()), weights((7,), ())
     optimizer = Muon(mine, lr=0.5, vector_lr=0.05, momentum=0.9, weight_decay=0.3)

@@ -34,6 +34,13 @@ def both(b, c, c2, edge, *, dtype=torch.float64, seed=0):
     return found
 
 
+def rounding(edge):
+    """How far bfloat16 is off: outputs, gradients by the images, by the weights; beside the exact ones."""
+    mine, exact = both(16, 64, 64, edge, dtype=torch.bfloat16)
+    assert {found.dtype for found in mine} == {torch.bfloat16}
+    return [((a.double() - b).norm() / b.norm()).item() for a, b in zip(mine, exact, strict=True)]
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.integers(1, 13), st.integers(0, 9))
 def test_it_is_the_convolution_and_its_gradients(b, c, c2, edge, seed):
@@ -52,11 +59,23 @@ def test_gradients_are_those_of_small_differences():
 
 @pytest.mark.parametrize("edge", sorted(CHANNELS_FROM))
 def test_bfloat16_rounds_little_more_than_pytorchs_own(edge):
-    """A rounded output alone is off by 0.17 %; whole-number points of Toom-Cook would be off by 1.7 %."""
-    for mine, exact in zip(*both(16, 64, 64, edge, dtype=torch.bfloat16), strict=True):
-        assert mine.dtype == torch.bfloat16
-        off = ((mine.double() - exact).norm() / exact.norm()).item()
+    """A rounded output alone is off by 0.17 %."""
+    for off in rounding(edge):
         assert 0.002 < off < (0.0055 if edge <= 5 else 0.0115)
+
+
+@pytest.mark.parametrize(("edge", "times"), [(3, 4), (6, 1.5)])
+def test_polynomials_at_whole_numbers_would_round_more(edge, times, monkeypatch):
+    """Toom-Cook at 0, 1, -1 and 2, as it is in textbooks."""
+    found = rounding(edge)
+    monkeypatch.setattr(winograd, "_orthogonal", winograd._tiles)
+    monkeypatch.setattr(winograd, "_POINTS", (0.0, 1.0, -1.0, 2.0))
+    scheme.cache_clear()
+    try:
+        for off, other in zip(found, rounding(edge), strict=True):
+            assert other > times * off
+    finally:
+        scheme.cache_clear()
 
 
 @pytest.mark.parametrize(("edge", "products", "places"), [(3, 25, 49), (5, 81, 169), (6, 100, 256)])

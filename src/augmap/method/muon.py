@@ -101,21 +101,24 @@ class Muon(torch.optim.Optimizer):
     ) -> None:
         momenta = _kept(states, "momentum", weights)
         torch._foreach_lerp_(momenta, gradients, 1 - group["momentum"])
-        ahead = [_as_matrix(a) for a in torch._foreach_lerp(gradients, momenta, group["momentum"])]
-        ahead = [matrix.to(self.dtype) for matrix in ahead]
+        ahead = torch._foreach_lerp(gradients, momenta, group["momentum"])
+        ahead = [_as_it_lies(a, w).flatten(1).to(self.dtype) for a, w in zip(ahead, weights, strict=True)]
         turned = _stacked(ahead) if weights[0].is_cuda else [orthogonalised(matrix) for matrix in ahead]
         torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
         for weight, direction in zip(weights, turned, strict=True):
             rows, columns = direction.shape
             step = group["lr"] * max(1.0, rows / columns) ** 0.5
-            _as_matrix(weight).add_(direction, alpha=-step)
+            lying = _as_it_lies(weight, weight)
+            lying.add_(direction.view_as(lying), alpha=-step)
 
 
-def _as_matrix(weight: Tensor) -> Float[Tensor, "rows columns"]:
-    """Return a view of the weight: of channels last, columns in the order in which they lie there."""
-    if weight.ndim == 4 and weight.is_contiguous(memory_format=torch.channels_last):
-        weight = weight.permute(0, 2, 3, 1)
-    return weight.flatten(1)
+def _as_it_lies(tensor: Tensor, weight: Tensor) -> Tensor:
+    """Return a view with the axes in the order in which the weight's lie in memory: a matrix without a copy.
+
+    The order of a matrix's columns is nothing to Muon.
+    """
+    last = weight.ndim == 4 and weight.is_contiguous(memory_format=torch.channels_last)
+    return tensor.permute(0, 2, 3, 1) if last else tensor
 
 
 def orthogonalised(matrix: Float[Tensor, "*s m n"]) -> Float[Tensor, "*s m n"]:
