@@ -1,12 +1,19 @@
 """augmap augmentations: a folder in, a sheet out."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from augmap.cli.augmentations import Augment
 from augmap.cli.main import run
+from augmap.images.open import open_images
 from augmap.method.sets import AUGMENTATIONS
+from augmap.review.queues import Entry, Queue
+from augmap.review.sheets import draw_sheets
+from plotted import make_blobs
 
 
 @pytest.fixture
@@ -46,3 +53,21 @@ def test_mistakes_come_before_any_reading(tmp_path, capsys):
     long = ["augmentations", "nowhere", "-o", str(tmp_path / "views.png"), "--seed", "9" * 23]
     assert run(long) == 2
     assert "--seed must lie in [0, 2**63), got 999" in capsys.readouterr().err
+
+
+def test_sheets_and_plots_beside_the_photos_are_none_of_them(photos, tmp_path, capsys):
+    """They are skipped with a reason; a photo that another program marked is one."""
+    cache = ["--cache", str(tmp_path / "cache")]
+    assert run(["augmentations", str(photos), "-o", str(photos / "views.png"), *cache]) == 0
+    blobs = make_blobs()
+    assert run(["plot", str(blobs.save(tmp_path / "m.map")), "-o", str(photos / "plot.png")]) == 0
+    queue = Queue(name="outliers", entries=[Entry(row=0, rank=1, score=1.0)], found="")
+    (sheet,) = draw_sheets(blobs, queue, lambda rows: np.zeros((len(rows), 8, 8, 3), np.uint8)).files.values()
+    (photos / "outliers.png").write_bytes(sheet)
+    other = PngInfo()
+    other.add_text("Software", "augmaps 1.0")
+    Image.new("RGB", (16, 16)).save(photos / "other.png", pnginfo=other)
+    found = open_images(photos, cache=str(tmp_path / "cache"))
+    assert list(found.names) == [*(f"{i}.png" for i in range(5)), "other.png"]
+    assert [Path(s.name).name for s in found.skipped] == ["outliers.png", "plot.png", "views.png"]
+    assert {s.reason for s in found.skipped} == {"a plot or a sheet by augmap, not an image of yours"}

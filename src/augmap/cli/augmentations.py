@@ -60,6 +60,7 @@ def augmentations(
 
     from augmap.cli.progress import Progress
     from augmap.folder import write_atomic
+    from augmap.images.mark import mark
     from augmap.images.open import open_images
     from augmap.method.sets import AUGMENTATIONS
     from augmap.method.sheet import views_sheet
@@ -77,6 +78,6 @@ def augmentations(
     generator = torch.Generator().manual_seed(seed)
     sheet = views_sheet(torch.from_numpy(chosen), AUGMENTATIONS[augment.value], generator, views=views)
     png = io.BytesIO()
-    Image.fromarray(sheet).save(png, "PNG")
+    Image.fromarray(sheet).save(png, "PNG", pnginfo=mark())
     write_atomic(output, png.getvalue())
     print(f"{output}: {len(chosen)} of {len(opened):,} images, {views} views each ({augment.value})")

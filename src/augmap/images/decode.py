@@ -33,6 +33,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 
 from augmap.config import Preprocessing
 from augmap.images.listing import Payload, UnreadableError
+from augmap.images.mark import is_marked
 from augmap.images.rows import row_pixels, row_shape
 from augmap.images.square import FILTERS, square
 
@@ -166,7 +167,10 @@ def _opened(payload: Payload) -> Iterator[Image.Image]:
     with contextlib.ExitStack() as stack:
         stream: IO[bytes] = open(payload, "rb") if isinstance(payload, str) else io.BytesIO(payload)  # noqa: SIM115
         file = stack.enter_context(stream)
-        yield stack.enter_context(Image.open(file, formats=formats))
+        image = stack.enter_context(Image.open(file, formats=formats))
+        if is_marked(image):
+            raise UnreadableError("a plot or a sheet by augmap, not an image of yours")
+        yield image
 
 
 @contextlib.contextmanager

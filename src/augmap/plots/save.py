@@ -7,9 +7,9 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-import augmap
 from augmap.errors import InputError
 from augmap.folder import write_atomic
+from augmap.images.mark import MAKER
 from augmap.plots.names import legible
 
 FORMATS = ("png", "pdf", "svg")
@@ -75,9 +75,8 @@ def check_path(path: str | Path) -> Path:
 
 
 def _metadata(kind: str, title: str, about: str) -> dict[str, str | None]:
-    maker = f"augmap {augmap.__version__}"
     if kind == "png":
-        return {"Software": maker, "Title": title, "Description": about}
+        return {"Software": MAKER, "Title": title, "Description": about}
     if kind == "pdf":
-        return {"Creator": maker, "Title": title, "Subject": about, "CreationDate": None}
-    return {"Creator": maker, "Title": title, "Description": about, "Date": None}
+        return {"Creator": MAKER, "Title": title, "Subject": about, "CreationDate": None}
+    return {"Creator": MAKER, "Title": title, "Description": about, "Date": None}

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from augmap.imagemap import ImageMap
+from augmap.images.mark import mark
 from augmap.review.queues import Entry, Queue
 
 Read = Callable[[np.ndarray], np.ndarray]
@@ -117,7 +118,7 @@ def _page(m: ImageMap, bands: list[_Band], read: Read) -> bytes:
                 draw.text((left, top + CELL + 1 + line * _LINE), _cut(text), ink, _font(10))
         top += CELL + 2 * _LINE + _GAP
     file = io.BytesIO()
-    sheet.save(file, "PNG", optimize=True)
+    sheet.save(file, "PNG", optimize=True, pnginfo=mark())
     return file.getvalue()
 
 
