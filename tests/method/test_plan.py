@@ -222,12 +222,15 @@ def test_shares_without_a_budget_are_refused():
 
 def test_reserve_grows_with_the_work():
     pixels = stripes(300)[0]
-    few = probe.finish_seconds(0.3, pixels, settle=False)
-    settled = probe.finish_seconds(0.3, pixels, settle=True)
+    whole, head = Stage(name="map", steps=1), Stage(name="map", steps=1, edges="layout", train="head")
+    few = probe.finish_seconds(0.3, pixels, whole, settle=False)
+    settled = probe.finish_seconds(0.3, pixels, whole, settle=True)
     assert settled == pytest.approx(few + 0.3, abs=0.1)  # its batches are one more projection of 300
+    for settle in (False, True):  # its features are known, and its statistics taken before
+        assert probe.finish_seconds(0.3, pixels, head, settle=settle) == pytest.approx(few - 0.3, abs=0.1)
     assert few >= 0.3 * 7  # itself, and three views through two encoders for the closing line
     many = stripes(300)[0].repeat(20, 0)  # of 6,000 images the closing line looks at 2,000
-    assert 180 < probe.finish_seconds(60.0, many, settle=False) < 180 + 20
+    assert 180 < probe.finish_seconds(60.0, many, whole, settle=False) < 180 + 20
 
 
 def test_stages_of_given_length_end_with_the_budget():
@@ -265,7 +268,7 @@ def test_a_real_budget(tmp_path):
 
 def test_a_graph_that_takes_longer_than_the_budget_is_refused_before_it_is_made(monkeypatch):
     stage = Stage(name="map", share=1.0, edges="pixels")
-    monkeypatch.setattr(prepare, "graph_seconds", lambda *a: 700.0)
+    monkeypatch.setattr(prepare, "graph_seconds", lambda *a, **k: 700.0)
     monkeypatch.setattr(graphs, "nearest", None)
     says = "of 600 s is too short: the neighbour graph of stage 'map' alone takes about 700"
     with pytest.raises(InputError, match=says):

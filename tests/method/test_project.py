@@ -17,6 +17,7 @@ from augmap.method.project import project, settle_statistics
 from augmap.method.sets import AUGMENTATIONS
 from augmap.method.source import Source
 from augmap.method.weights import build_encoder, from_weights
+from augmap.stage import Stage
 from pictures import ROOT
 
 PIXELS = stripes(70, channels=3)[0]
@@ -50,6 +51,41 @@ def test_alone_or_in_any_batch(backbone, monkeypatch):
         monkeypatch.setattr(projecting, "BATCH", batch)
         order = np.random.default_rng(batch).permutation(70)
         assert np.abs(project(e, PIXELS[order])[0] - outcome.positions[order]).max() < 1e-5 * span
+
+
+def test_features_that_are_known_are_not_computed_again(monkeypatch):
+    e = encoder()
+    monkeypatch.setattr(projecting, "BATCH", 32)
+    positions, features = project(e, PIXELS)
+    monkeypatch.setattr(type(e), "features", lambda *a: pytest.fail("the backbone was asked"))
+    again, same = project(e, PIXELS, features=features)
+    assert same is features
+    assert np.array_equal(again, positions)
+
+
+def test_a_frozen_backbone_is_asked_once(monkeypatch):
+    """``quick`` computes the features for its layout; at the end the head alone has something to say."""
+    asked = []
+    plainly = projecting.project
+    config = small_config(
+        Stage(name="pretrain", steps=4),
+        Stage(name="map", steps=4, edges="layout", train="head", new_layer="head", layout_passes=2),
+    )
+    monkeypatch.setattr(
+        "augmap.method.graphs.project", lambda *a, **k: asked.append("graph") or plainly(*a, **k)
+    )
+    monkeypatch.setattr(
+        "augmap.method.run.project",
+        lambda *a, **k: asked.append(k["features"] is not None) or plainly(*a, **k),
+    )
+    outcome = run(config, PIXELS)
+    assert asked == ["graph", True]
+    positions, features = project(from_weights(outcome.weights, Small(3)), PIXELS)
+    assert np.array_equal(outcome.features, features)
+    assert np.array_equal(outcome.positions, positions)
+    asked.clear()
+    run(small_config(Stage(name="whole", steps=2)), PIXELS)
+    assert asked == [False]
 
 
 def test_everything_is_left_as_it_was():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -64,7 +64,11 @@ class Graphs:
     classes: np.ndarray | None = None
     """int64 (n,), -1 for images that no label trains; seen by stages of ``cross_entropy`` alone."""
 
+    features: np.ndarray | None = field(default=None, init=False)
+    """h of all images, float32 (n, f), for the stage last asked for, where it leaves them as they are."""
+
     def __call__(self, stage: Stage, encoder: Encoder, kept: Mapping[str, Tensor] | None) -> Edges:
+        self.features = None
         if stage.edges == "augmentation":
             return self._views(stage)
         if stage.edges == "pixels":
@@ -72,22 +76,23 @@ class Graphs:
         if stage.edges == "layout" and stage.train == "all":
             raise InputError(f"stage {stage.name!r}: edges='layout' teaches the head; train 'head' or 'last'")
         found = dict(kept or {})
-        features = None
         if not found:
             # once, before the graph: a frozen backbone keeps these statistics, a resumed one has them
             if self.config.recompute_statistics:
                 settle_statistics(encoder, self.images, self.config.seed)
-            features = self._features(encoder)
+            self.features = self._features(encoder)
             # by the first process alone: elsewhere sums may round otherwise
-            found = self._search(stage, features) if self.fabric.is_global_zero else found
+            found = self._search(stage, self.features) if self.fabric.is_global_zero else found
             found = self.fabric.broadcast(found)
         if stage.edges == "neighbors" and stage.train == "all":
+            self.features = None
             return NeighborGraph(self.images, found["neighbors"], self.pixels.shape[1])
-        features = self._features(encoder) if features is None else features
+        if self.features is None:
+            self.features = self._features(encoder)
         if stage.edges == "layout":
-            chosen = features[self._drawn(stage, len(found["places"]))]
+            chosen = self.features[self._drawn(stage, len(found["places"]))]
             return LayoutGraph(Source(torch.from_numpy(chosen), self.fabric.device), found["places"])
-        return NeighborGraph(Source(torch.from_numpy(features), self.fabric.device), found["neighbors"])
+        return NeighborGraph(Source(torch.from_numpy(self.features), self.fabric.device), found["neighbors"])
 
     def at(self, precision: str) -> Graphs:
         """Return what makes the graphs of a run in this precision."""

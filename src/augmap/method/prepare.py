@@ -102,11 +102,12 @@ def make_planner(
     planner = Planner(config.budget, started - spent, clock, say=say)
     planner.plans += found.info["plans"] if found else []
     projection = projection_seconds(encoder, pixels, fabric.device)
-    planner.reserve = finish_seconds(projection, pixels, settle=config.recompute_statistics)
+    settle = config.recompute_statistics
+    planner.reserve = finish_seconds(projection, pixels, config.stages[-1], settle=settle)
     image = math.prod(pixels.shape[1:])
     for stage in config.stages:
         columns = image if stage.edges == "pixels" else encoder.backbone.features
-        planner.graph_seconds.append(graph_seconds(projection, stage, len(pixels), columns))
+        planner.graph_seconds.append(graph_seconds(projection, stage, len(pixels), columns, settle=settle))
     if found is None and 0 < max(planner.left(), 0) < planner.graph_seconds[0]:
         raise InputError(
             f"a budget of {config.budget:.0f} s is too short: the neighbour graph of stage "

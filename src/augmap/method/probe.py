@@ -50,6 +50,8 @@ _SPREAD = 0.13
 """Standard deviation of a layout of one point; it grows with the root of their number."""
 _PIXELS = 2**24
 """Pixel values among which neighbours are searched to time that search."""
+_SETTLED = 10_000
+"""Passes for BatchNorm's statistics, at most one of each image."""
 _JUDGED = 12_000
 """Passes of one image through the network for the closing line: 2,000 images, three views, two encoders."""
 _SAVED = 2e-4
@@ -179,21 +181,23 @@ def projection_seconds(encoder: Encoder, pixels: np.ndarray, device: torch.devic
     return _timed(lambda: project(encoder, sample, device=device)) / len(sample) * len(pixels)
 
 
-def graph_seconds(projection: float, stage: Stage, n: int, features: int) -> float:
+def graph_seconds(projection: float, stage: Stage, n: int, features: int, *, settle: bool) -> float:
     """Return about how long it takes to make the graph of a stage, from the seconds of a projection.
 
-    ``features`` are the columns in which neighbours are searched: of h, or for ``pixels`` of an image.
+    ``features`` are the columns in which neighbours are searched: of h, or for ``pixels`` of an image;
+    ``settle`` says that statistics are taken anew before it.
     """
     if stage.edges == "augmentation":
         return 0.0
     if stage.edges == "pixels":
         return _pixel_seconds(stage, n, features)
+    seconds = projection * (1 + (min(1.0, _SETTLED / n) if settle else 0))
     n = laid_out(n) if stage.edges == "layout" else n
     m, q = min(n, _NEIGHBORS), min(n, _SAMPLE)
     points = np.random.default_rng(0).standard_normal((m, features), np.float32)
     k = min(stage.neighbors, m - 1)
     search = _timed(lambda: nearest(points, k, queries=points[:q], metric="cosine"))
-    seconds = 2 * projection + search * (n / m) * (n / q)
+    seconds += search * (n / m) * (n / q)
     if stage.edges == "neighbors":
         return seconds
     m = min(n, _PLACES)
@@ -221,15 +225,18 @@ def _pixel_seconds(stage: Stage, n: int, columns: int) -> float:
     return seconds + _timed(lambda: weigh(stage, table, distances)) * (n / q) * (k / table.shape[1])
 
 
-def finish_seconds(projection: float, pixels: np.ndarray, *, settle: bool) -> float:
-    """Return about how long everything after training takes, until the map is saved.
+def finish_seconds(projection: float, pixels: np.ndarray, last: Stage, *, settle: bool) -> float:
+    """Return about how long everything after the last stage takes, until the map is saved.
 
     Statistics, projection, thumbnails, the closing line and writing; what can be measured on a sample is.
+    A backbone that the last stage found done is not asked again.
     """
     n, sample = len(pixels), _sample(pixels)
     spread = np.random.default_rng(0).standard_normal((len(sample), 2))
     thumbs = _timed(lambda: make_thumbs(sample, spread)) / len(sample)
-    passes = n + (min(n, 10_000) if settle else 0) + min(6 * n, _JUDGED)
+    done = last.train != "all" and last.edges in ("layout", "neighbors")
+    settled = min(n, _SETTLED) if settle and last.train == "all" else 0
+    passes = (0 if done else n) + settled + min(6 * n, _JUDGED)
     return projection / n * passes + (thumbs + _SAVED) * n
 
 

@@ -61,6 +61,7 @@ def project(
     *,
     device: torch.device | None = None,
     positions: bool = True,
+    features: np.ndarray | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the positions and the features of plain images.
@@ -79,6 +80,8 @@ def project(
         The encoder's own by default.
     positions : bool
         Leave the head out where only features are wanted; positions are then empty, (n, 0).
+    features : (n, f) float32 array, optional
+        Where they are known: the backbone is then left out, and they are returned as they are.
 
     Returns
     -------
@@ -89,28 +92,29 @@ def project(
     device = device or home
     training = encoder.training
     encoder.eval().to(device)
-    source, n = Source(pixels, device), len(pixels)
+    n, new = len(pixels), features is None
+    source = Source(pixels if new else features, device)
+    starts = range(0, n, BATCH)
+    batches = source.stream(torch.arange(s, min(s + BATCH, n)) for s in starts)
     z_all: np.ndarray | None = None
-    h_all: np.ndarray | None = None
     try:
         with full_precision(device):
-            starts = range(0, n, BATCH)
-            indices = (torch.arange(s, min(s + BATCH, n)) for s in starts)
-            for start, images in zip(starts, source.stream(indices), strict=True):
-                h = encoder.features(plain(images))
+            for start, batch in zip(starts, batches, strict=True):
+                h = encoder.features(plain(batch)) if new else batch
                 z = encoder.head(h) if positions else h[:, :0]
-                if z_all is None or h_all is None:
+                if z_all is None:
                     z_all = np.empty((n, z.shape[1]), np.float32)
-                    h_all = np.empty((n, h.shape[1]), np.float32)
+                    features = np.empty((n, h.shape[1]), np.float32) if new else features
                 z_all[start : start + BATCH] = _numpy(z)
-                h_all[start : start + BATCH] = _numpy(h)
+                if new:
+                    features[start : start + BATCH] = _numpy(h)
                 if progress:
                     progress(min(start + BATCH, n), n)
     finally:
         encoder.train(training).to(home)
     assert z_all is not None, "no images"
-    assert h_all is not None
-    return z_all, h_all
+    assert features is not None
+    return z_all, features
 
 
 def settle_statistics(encoder: Encoder, images: Source, seed: int) -> None:

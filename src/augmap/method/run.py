@@ -199,7 +199,7 @@ def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
     if config.recompute_statistics and stages[-1].train == "all":
         settle_statistics(encoder, images, config.seed)
     encoder.requires_grad_(True).eval()
-    positions, features = project(encoder, pixels, progress=bar("projecting"))
+    positions, features = project(encoder, pixels, features=graphs.features, progress=bar("projecting"))
     if not np.isfinite(positions).all():
         raise TrainingError(
             "the positions are not finite: the last steps diverged; use a lower rate or float32"
