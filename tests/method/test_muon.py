@@ -76,20 +76,30 @@ def test_vectors_move_as_with_adamw_without_decay():
 
 def test_each_round_is_the_best_for_where_those_before_it_end():
     """It errs as much in both directions at four places (Chebyshev), the last one at the upper end."""
-    low, high = 0.003, 1.0
+    low, high = 0.004, 1.0
     for a, b, c in muon._ROUNDS:
-        x = 1.01 * torch.linspace(low, high, 200_001, dtype=torch.float64)  # room for rounding
+        x = torch.linspace(low, 1.1 * high, 200_001, dtype=torch.float64)
         y = a * x + b * x**3 + c * x**5
         off = 1 - y[0].item()
-        assert (1 - y).abs().max().item() == pytest.approx(off, abs=1e-4)
+        assert (1 - y).abs().max().item() == pytest.approx(off, abs=5e-4)
         turns = y[1:-1][(y[1:-1] - y[:-2]) * (y[2:] - y[1:-1]) < 0]
-        assert torch.cat([turns, y[-1:]]).tolist() == pytest.approx([1 + off, 1 - off, 1 + off], abs=1e-4)
+        assert torch.cat([turns, y[-1:]]).tolist() == pytest.approx([1 + off, 1 - off, 1 + off], abs=5e-4)
         low, high = y.min().item(), y.max().item()
-    x = torch.linspace(0.003, 1.01, 200_001, dtype=torch.float64)
-    for a, b, c in muon._ROUNDS:
-        x = a * x + b * x**3 + c * x**5
-    assert x.min() > 0.77
-    assert x.max() < 1.2
+    assert low > 0.77
+    assert high < 1.23
+
+
+@pytest.mark.parametrize("shape", [(2, 64), (3, 128), (8, 128), (32, 9), (64, 9), (64, 27), (32, 288)])
+def test_no_rounding_carries_a_direction_far_beyond_one(shape):
+    """In bfloat16, of a few directions of any strengths: polynomials without room would reach 10 to 600."""
+    random = torch.Generator().manual_seed(0)
+    n, rank = 1000, min(shape)
+    u = torch.linalg.qr(torch.randn(n, shape[0], rank, generator=random))[0]
+    v = torch.linalg.qr(torch.randn(n, shape[1], rank, generator=random))[0]
+    strengths = 10 ** (-3 * torch.rand(n, 1, rank, generator=random))
+    strengths[:, :, 0] = 1
+    found = orthogonalised(((u * strengths) @ v.mT).bfloat16()).float()
+    assert torch.linalg.matrix_norm(found, 2).max() < 1.3
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
