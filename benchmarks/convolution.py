@@ -1,10 +1,11 @@
-"""Three ways of a 3x3 convolution in bfloat16 on a CPU: oneDNN's, with products, Winograd's.
+"""Ways of a 3x3 convolution in bfloat16 on a CPU: oneDNN's, with matrix products, Winograd's.
 
     python benchmarks/convolution.py                     # one thread; --edges 3 6 --channels 128 --threads 2
 
-Milliseconds of forward and backward together, of 256 images, in turns; how far the outputs and both
-gradients are from those of float64, beside oneDNN's. ``products`` has the gradient of the weights made of
-nine. The rules of ``method/convolution.py`` and ``method/winograd.py`` rest on this table.
+Milliseconds of forward and backward together, of 256 images, in turns; and how far the outputs and both
+gradients are from those of float64. ``products`` has the gradient of the weights made of nine matrix
+products. With stride 2, from c channels to 2 c, there is no third way. The rules of ``method/convolution.py``
+and ``method/winograd.py`` rest on this table, and a test holds them against it.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from measuring import HERE, Turns, write
 from torch import Tensor
 
 from augmap.cli.allocator import keep_buffers
-from augmap.method.convolution import weight_gradient
-from augmap.method.winograd import CHANNELS_FROM, Winograd
+from augmap.method.convolution import Convolution, weight_gradient
+from augmap.method.winograd import Winograd
 
-WAYS = ("oneDNN", "products", "shared")
-SHAPE = ([1, 1], [1, 1], [1, 1], False, [0, 0], 1)  # stride, padding, ... of convolution_backward
+MOST = 3600
+"""Edge times channels up to which a shape is measured: more takes seconds a step."""
 
 
 def main() -> None:
@@ -33,72 +34,82 @@ def main() -> None:
     parser.add_argument("--channels", type=int, nargs="+", default=[64, 128, 256, 512])
     parser.add_argument("--images", type=int, default=256)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     keep_buffers()
     rows = []
-    for edge in options.edges:
-        for channels in options.channels:
-            if edge * channels > 3072:  # seconds a step
-                continue
-            rows.append(row(edge, channels, options))
-            shown = "   ".join(f"{way} {rows[-1]['seconds'][way]['median'] * 1e3:6.1f} ms" for way in WAYS)
-            print(f"{edge:3d} px {channels:4d} channels   {shown}   {rows[-1]['error']}", flush=True)
+    for stride in (1, 2):
+        for edge in options.edges:
+            for channels in options.channels:
+                if edge * channels > MOST / stride:
+                    continue
+                rows.append(row(edge, channels, stride, options))
+                seconds = rows[-1]["seconds"]
+                shown = "   ".join(f"{way} {found['median'] * 1e3:6.1f} ms" for way, found in seconds.items())
+                ratio, taken = rows[-1]["ratio"]["median"], "taken" if rows[-1]["taken"] else ""
+                shape = f"{edge:3d} px  stride {stride}  {channels:4d} channels"
+                print(f"{shape}   {shown}   {ratio:.2f} {taken}", flush=True)
     result = {"images": options.images, "dtype": "bfloat16", "seed": 0, "rows": rows}
     write(options.output or HERE / "results" / "convolution.json", result, options.threads)
 
 
-def row(edge: int, channels: int, options: argparse.Namespace) -> dict:
-    """Measure one shape."""
+def row(edge: int, channels: int, stride: int, options: argparse.Namespace) -> dict:
+    """Measure one shape; ``ratio`` is of the better of the other ways and the last one."""
     generator = torch.Generator().manual_seed(0)
 
     def drawn(*shape: int) -> Tensor:
         made = torch.randn(shape, generator=generator).bfloat16()
         return made.contiguous(memory_format=torch.channels_last)
 
+    out, c2 = -(-edge // stride), stride * channels
     x = drawn(options.images, channels, edge, edge).relu_()  # what a layer gets from the one before
-    weight, upstream = drawn(channels, channels, 3, 3), drawn(options.images, channels, edge, edge)
+    weight, upstream = drawn(c2, channels, 3, 3), drawn(options.images, c2, out, out)
+    layer = Convolution(channels, c2, 3, stride, padding=1, bias=False)
     clock = time.process_time if options.threads == 1 else time.perf_counter
     found: dict[str, list[Tensor]] = {}
 
     def timed(way: str) -> dict[str, float]:
         began = clock()
-        found[way] = made(way, x, weight, upstream)
+        found[way] = made(way, x, weight, upstream, stride)
         return {"seconds": clock() - began}
 
-    turns = Turns({way: lambda way=way: timed(way) for way in WAYS})
-    for way in WAYS:
+    ways = ["oneDNN", "products", "Winograd"][: 4 - stride]
+    turns = Turns({way: lambda way=way: timed(way) for way in ways})
+    for way in ways:
         timed(way)
     turns.take(options.rounds)
-    exact = made("oneDNN", x.double(), weight.double(), upstream.double())
+    exact = made("oneDNN", x.double(), weight.double(), upstream.double(), stride)
+    best = min(ways[:-1], key=lambda way: turns.of(way, "seconds")["median"])
     return {
         "edge": edge,
+        "stride": stride,
         "channels": channels,
-        "shared_by_rule": channels >= CHANNELS_FROM.get(edge, channels + 1),
-        "seconds": {way: turns.of(way, "seconds") for way in WAYS},
-        "ratio": turns.ratio("oneDNN", "shared", "seconds"),
+        "taken": layer.shares(x) if stride == 1 else layer.by_products(x),
+        "seconds": {way: turns.of(way, "seconds") for way in ways},
+        "ratio": turns.ratio(best, ways[-1], "seconds"),
         "error": {
-            way: round(max(error(a, b) for a, b in zip(found[way], exact, strict=True)), 5)
-            for way in ("oneDNN", "shared")
+            way: round(max(error(a, b) for a, b in zip(found[way], exact, strict=True)), 5) for way in ways
         },
     }
 
 
-def made(way: str, x: Tensor, weight: Tensor, upstream: Tensor) -> list[Tensor]:
+def made(way: str, x: Tensor, weight: Tensor, upstream: Tensor, stride: int) -> list[Tensor]:
     """Return the outputs, and the gradients by the images and by the weights."""
-    if way == "shared":
+    if way == "Winograd":
         x, weight = x.detach().requires_grad_(), weight.detach().requires_grad_()
         y = Winograd.apply(x, weight)
         y.backward(upstream)
         return [y.detach(), x.grad, weight.grad]
-    y = torch.nn.functional.conv2d(x, weight, None, 1, 1)
+    y = torch.nn.functional.conv2d(x, weight, None, stride, 1)
+    shape = ([stride, stride], [1, 1], [1, 1], False, [0, 0], 1)  # stride, padding, dilation, ...
     both = way == "oneDNN"
-    backward = torch.ops.aten.convolution_backward
-    to_x, to_weight, _ = backward(upstream, x, weight, None, *SHAPE, [True, both, False])
+    to_x, to_weight, _ = torch.ops.aten.convolution_backward(
+        upstream, x, weight, None, *shape, [True, both, False]
+    )
     if not both:
-        to_weight = weight_gradient(x, upstream, (3, 3), (1, 1), (1, 1))
+        to_weight = weight_gradient(x, upstream, (3, 3), (stride, stride), (1, 1))
     return [y, to_x, to_weight]
 
 

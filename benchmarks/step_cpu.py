@@ -315,7 +315,7 @@ def flops_bound(options: argparse.Namespace, view_size: int) -> dict[str, float]
 
     from augmap.method.backbones import make_backbone
     from augmap.method.convolution import meeting
-    from augmap.method.winograd import CHANNELS_FROM, scheme
+    from augmap.method.winograd import scheme
 
     if options.device != "cpu":
         return None
@@ -330,13 +330,11 @@ def flops_bound(options: argparse.Namespace, view_size: int) -> dict[str, float]
                 shape = (layer.stride[axis], layer.padding[axis], size, out)
                 kept = (meeting(place, *shape)[0] for place in range(layer.kernel_size[axis]))
                 pairs *= sum(rows.stop - rows.start for rows in kept)
-            edge, channels = inputs[0].shape[2], (layer.in_channels, layer.out_channels)
-            times = 2 * channels[0] * channels[1] * (2 if first else 3)
+            times = 2 * layer.in_channels * layer.out_channels * (2 if first else 3)
             first = False  # of the first layer no gradient goes on to the pixels
             flops += times * pairs
-            fits = layer.kernel_size == (3, 3) and layer.stride == (1, 1)
-            fits = fits and min(channels) >= CHANNELS_FROM.get(edge, 1e9)
-            shared += times * (len(scheme(edge).pixels) if fits else pairs)
+            x = inputs[0]
+            shared += times * (len(scheme(x.shape[2]).pixels) if layer.shares(x) else pairs)
 
     with torch.random.fork_rng(), torch.no_grad():
         backbone = make_backbone(options.backbone, 32, 3).eval()

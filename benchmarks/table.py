@@ -24,14 +24,14 @@ KINDS = {
 def tables(results: Path = RESULTS) -> list[str]:
     """Return the tables in Markdown, those whose results are there."""
     found = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(results.glob("*.json"))}
-    made = [steps(found), profile(found), shared(found), beside(found), others(found)]
+    made = [steps(found), profile(found), convolutions(found), beside(found), others(found)]
     return [table for table in made if table.count("\n") > 1] + bound(found)
 
 
 def steps(found: dict[str, dict]) -> str:
     """Return views per second and ratios of a training step."""
-    lines = ["| a step of | batch, threads | views/s | × plain (quartiles) | page faults a step |"]
-    lines += ["| --- | --- | --- | --- | --- |"]
+    lines = ["| a step of | batch, threads | views/s | × plain (quartiles) | page faults a step | memory |"]
+    lines += ["| --- | --- | --- | --- | --- | --- |"]
     for name in STEPS:
         if name not in found:
             continue
@@ -42,7 +42,8 @@ def steps(found: dict[str, dict]) -> str:
                 ratio = result["ratio"].get(kind)
                 told = f"{ratio['median']:.2f} ({ratio['low']:.2f} to {ratio['high']:.2f})" if ratio else "1"
                 views, faults = result["views_per_second"][kind], result["page_faults_a_step"][kind]
-                lines.append(f"| {title} | {where} | {views:,.0f} | {told} | {faults:,.0f} |")
+                memory = f"{result['peak_bytes'][kind] / 1e6:,.0f} MB"
+                lines.append(f"| {title} | {where} | {views:,.0f} | {told} | {faults:,.0f} | {memory} |")
     return "\n".join(lines)
 
 
@@ -56,20 +57,21 @@ def profile(found: dict[str, dict]) -> str:
     return "\n".join(lines)
 
 
-def shared(found: dict[str, dict]) -> str:
-    """Return how much faster a convolution with shared products is, bold where the rule takes it."""
+def convolutions(found: dict[str, dict]) -> str:
+    """Return how much faster a way is than the better of the others, bold where the rule takes it."""
     rows = found["convolution"]["rows"] if "convolution" in found else []
     channels = sorted({row["channels"] for row in rows})
-    lines = [f"| pixels | {' | '.join(f'{c} channels' for c in channels)} | rounding, oneDNN's |"]
-    lines += [f"| --- |{' --- |' * (len(channels) + 1)}"]
-    for edge in sorted({row["edge"] for row in rows}):
-        these = {row["channels"]: row for row in rows if row["edge"] == edge}
+    lines = [f"| {' | '.join(['pixels', 'way', *(f'{c} channels' for c in channels), 'rounding'])} |"]
+    lines += [f"| --- |{' --- |' * (len(channels) + 2)}"]
+    for stride, edge in sorted({(row["stride"], row["edge"]) for row in rows}):
+        these = {row["channels"]: row for row in rows if (row["stride"], row["edge"]) == (stride, edge)}
         told = {c: f"{row['ratio']['median']:.2f} ×" for c, row in these.items()}
-        told |= {c: f"**{told[c]}**" for c, row in these.items() if row["shared_by_rule"]}
-        worst = {way: max(row["error"][way] for row in these.values()) for way in ("shared", "oneDNN")}
-        cells = [told.get(c, "–") for c in channels]
-        cells.append(f"{worst['shared']:.2%}, {worst['oneDNN']:.2%}")
-        lines.append(f"| {edge}×{edge} | {' | '.join(cells)} |")
+        told |= {c: f"**{told[c]}**" for c, row in these.items() if row["taken"]}
+        way = "Winograd" if stride == 1 else "products"
+        pixels = f"{edge}×{edge}" if stride == 1 else f"{edge}×{edge} to {-(-edge // 2)}×{-(-edge // 2)}"
+        cells = [pixels, way, *(told.get(c, "–") for c in channels)]
+        cells.append(f"{max(row['error'][way] for row in these.values()):.2%}")
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -94,13 +96,13 @@ def bound(found: dict[str, dict]) -> list[str]:
     limit = result["bound"]
     plain = result["seconds"]["plain"][result["compared_by"]]["median"]
     rate, needed = limit["flops_per_second_of_a_product"] / 1e9, limit["seconds_a_step"]
-    fewer = limit["seconds_a_step_shared"]
+    fewer, least = limit["seconds_a_step_shared"], plain / limit["seconds_a_step_shared"]
     return [
         f"A large product of matrices runs at {rate:.0f} GFLOP/s here; at that rate the "
         f"multiplications of a\nstep of {result['views']} views take {1e3 * needed:.0f} ms of the "
-        f"{1e3 * plain:.0f} of the plain loop, those that are left where products\nare shared "
+        f"{1e3 * plain:.0f} of the plain loop, those that are left by Winograd's way\n"
         f"{1e3 * fewer:.0f} ms. So if all else took no time at all, a step would be {plain / needed:.1f} × "
-        f"and {plain / fewer:.1f} × the plain loop."
+        f"and {least:.1f} × the plain loop."
     ]
 
 

@@ -1,4 +1,4 @@
-"""Convolutions by the fastest of three ways: the same numbers, chosen by shapes, only where it is faster."""
+"""Convolutions by the fastest of three ways, chosen by shapes; elsewhere every bit is PyTorch's."""
 
 import pytest
 import torch
@@ -127,6 +127,28 @@ def test_elsewhere_every_bit_is_pytorchs(case, monkeypatch):
     ours, expected = both(**case)
     for mine, theirs in zip(ours, expected, strict=True):
         assert torch.equal(mine, theirs)
+
+
+@pytest.mark.parametrize(
+    ("changed", "x"),
+    [
+        ({"padding_mode": "circular"}, torch.ones(2, 256, 3, 3)),
+        ({"bias": True}, torch.ones(2, 256, 3, 3)),
+        ({"dilation": 2}, torch.ones(2, 256, 3, 3)),
+        ({"groups": 2}, torch.ones(2, 256, 3, 3)),
+        ({}, torch.ones(256, 3, 3)),
+        ({"kernel_size": 1, "padding": 0, "stride": 2}, torch.ones(256, 3, 3)),
+        ({"dtype": torch.float64}, torch.ones(2, 256, 3, 3, dtype=torch.float64)),
+    ],
+)
+def test_what_is_no_plain_convolution_of_a_batch_is_pytorchs(changed, x):
+    options = {"kernel_size": 3, "padding": 1, "bias": False, **changed}
+    ours, plain = Convolution(256, 256, **options), nn.Conv2d(256, 256, **options)
+    plain.load_state_dict(ours.state_dict())
+    with torch.autocast("cpu", torch.bfloat16):
+        mine, theirs = ours(x), plain(x)
+    assert mine.dtype == theirs.dtype
+    assert torch.equal(mine, theirs)
 
 
 @pytest.mark.parametrize("edge", [3, 4])

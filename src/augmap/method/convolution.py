@@ -1,10 +1,10 @@
 """A convolution that takes the fastest of three ways in bfloat16 on a CPU, by a rule of shapes alone.
 
 oneDNN, PyTorch's library for CPUs, is slow where pixels are few. A 3x3 convolution of few pixels and many
-channels needs half of its products (``winograd.py``). Where that does not fit, because it skips pixels, the
-gradient of its weights is nine matrix products, one for each place of the kernel, over those pixels where
-that place does not lie on the padding: oneDNN computes it well at 8x8 pixels and above, and badly below.
-And a 1x1 convolution that skips pixels takes up to twice as long as the same one of the pixels it meets.
+channels is made with half of its multiplications (``winograd.py``). Where that does not fit, because it skips
+pixels, the gradient of its weights is nine matrix products, one for each place of the kernel, over those
+pixels where that place does not lie on the padding: oneDNN computes it badly at 4x4 pixels and below. And a
+1x1 convolution that skips pixels takes up to twice as long as the same one of the pixels it meets.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from augmap.method import winograd
 EDGE_UP_TO = 4
 """Largest edge of the output, in pixels, whose weight gradient is made of products.
 
-``benchmarks/convolution.py`` measures both ways. A rule, not a measurement at start, because the same
-configuration, seed and machine must give the same bits, interrupted or not.
+``benchmarks/convolution.py`` measures it. A rule, not a measurement at start, because the same configuration,
+seed and machine must give the same bits, interrupted or not.
 """
 CHANNELS_FROM = 128
 """Fewest channels, on both sides, of such a convolution: a smaller product does not fill the machine."""
@@ -28,28 +28,32 @@ CHANNELS_FROM = 128
 class Convolution(nn.Conv2d):
     """``nn.Conv2d``; in bfloat16 on a CPU, where it learns, see the module."""
 
-    def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b c2 h2 w2"]:
-        plain = self.dilation == (1, 1) and self.groups == 1 and self.bias is None
+    def forward(self, x: Float[Tensor, "*b c h w"]) -> Float[Tensor, "*b c2 h2 w2"]:
         low = torch.bfloat16
         learns = self.weight.requires_grad and torch.is_grad_enabled()
-        if not (learns and plain and x.device.type == "cpu" and _computed_in(x) == low):
+        if not (learns and self._plain(x) and x.device.type == "cpu" and _computed_in(x) == low):
             return super().forward(x)
         if self.kernel_size == (1, 1) and self.padding == (0, 0) and self.stride != (1, 1):
             return nn.functional.conv2d(_Met.apply(x.to(low), self.stride), self.weight)
-        if self._shared(x):
+        if self.shares(x):
             return winograd.Winograd.apply(x.to(low), self.weight.to(low))
-        if self._small(x):
+        if self.by_products(x):
             return _ByProducts.apply(x.to(low), self.weight.to(low), self.stride, self.padding)
         return super().forward(x)
 
-    def _shared(self, x: Tensor) -> bool:
-        """Whether the rule chooses shared products for this input."""
+    def shares(self, x: Tensor) -> bool:
+        """Whether the rule chooses Winograd's way for an input of this shape."""
         (height, width), channels = x.shape[2:], min(self.in_channels, self.out_channels)
         own = self.kernel_size == (3, 3) and self.padding == self.stride == (1, 1) and height == width
         return own and channels >= winograd.CHANNELS_FROM.get(height, channels + 1)
 
-    def _small(self, x: Tensor) -> bool:
-        """Whether the rule chooses products for this input."""
+    def _plain(self, x: Tensor) -> bool:
+        """Whether this is a convolution of a batch as the other ways compute it."""
+        own = self.dilation == (1, 1) and self.groups == 1 and self.bias is None
+        return own and self.padding_mode == "zeros" and x.ndim == 4 and x.dtype != torch.float64
+
+    def by_products(self, x: Tensor) -> bool:
+        """Whether the rule chooses matrix products for the gradient of the weights."""
         if self.kernel_size == (1, 1) or isinstance(self.padding, str):
             return False
         edges = (

@@ -1,13 +1,14 @@
-r"""3x3 convolutions of few pixels by half of the products (Winograd), in bfloat16 on a CPU.
+r"""Winograd's convolution: of few pixels, 3x3, with half of the multiplications; in bfloat16 on a CPU.
 
 Along one axis, an image of e pixels within zeros is convolved by an e x e matrix with :math:`w_1` on the
 diagonal, :math:`w_0` below it and :math:`w_2` above. It holds only three numbers, so products can be shared:
 a scheme takes sums of pixels :math:`Bx` and sums of weights :math:`Gw`, multiplies these one by one, and adds
 up, :math:`y = A\,(Gw \circ Bx)`. Along two axes it is applied to both; over the channels each of its products
-is one of matrices. Of the 49 places where a kernel meets 3x3 pixels 25 products are left, of the 256 where it
-meets 6x6 pixels 100.
+is one of matrices. An image of 3x3 pixels needs 25 products in place of 49, one of 6x6 pixels 100 in place
+of 256; those with the padding are not counted.
 
-What bfloat16 needs is that no sum is much larger than what comes out of it:
+What bfloat16 needs is that no sum is much larger than what comes out of it, or rounding stays behind; it is
+then small beside the largest values of an image, not beside each of them:
 
 - Up to 5 pixels, the matrix is :math:`w_1 I + \frac{w_0 + w_2}{2} S + \frac{w_0 - w_2}{2} D`. Orthonormal
   vectors make the symmetric :math:`S` diagonal; the antisymmetric :math:`D` has singular values of at most 2.
@@ -29,18 +30,18 @@ from jaxtyping import Float
 from torch import Tensor
 
 CHANNELS_FROM = {2: 256, 3: 64, 4: 256, 5: 128, 6: 128, 7: 512, 8: 256, 9: 128, 12: 256}
-"""Fewest channels, on both sides, from which this is the faster way, by the edge of the image in pixels.
+"""Fewest channels, on both sides, of a convolution that is made this way, by the edge of the image in pixels.
 
-Measured by ``benchmarks/convolution.py``, see ``docs/performance.md``. With fewer, the sums take longer than
-the products that they save.
+From there on it was faster by a tenth and more (``benchmarks/convolution.py``, table in
+``docs/performance.md``). With fewer, the sums take as long as the products that they save.
 """
 _POINTS = (0.5, -0.5, 2**0.5, -(2**0.5))
-"""Where the polynomials are evaluated, besides infinity: of some twenty choices the one that rounds least."""
+"""Where the polynomials are evaluated, besides infinity: they round less than 0, 1, -1 and 2."""
 _TILE = 3
 
 
 class Scheme(NamedTuple):
-    """How sums are taken, in both axes at once: q sums of weights, each for the p / q tiles of an image."""
+    """The matrices B, G and A of both axes at once; an image has p / q tiles, each with q products."""
 
     pixels: Float[Tensor, "p s"]
     weights: Float[Tensor, "q 9"]
@@ -62,36 +63,37 @@ class Winograd(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: Float[Tensor, "b c e e"], weight: Float[Tensor, "c2 c 3 3"]):
-        (c2, c), edge = weight.shape[:2], x.shape[2]
+        b, (c2, c), edge = len(x), weight.shape[:2], x.shape[2]
         of_pixels, of_weights, to_outputs = scheme(edge, x.dtype)
-        sums = (of_pixels @ _pixels_first(x)).view(len(of_weights), -1, c)
-        factors = (of_weights @ _pixels_first(weight)).view(-1, c2, c)
+        p, q = len(of_pixels), len(of_weights)
+        sums = (of_pixels @ _pixels_first(x)).view(q, p // q * b, c)
+        factors = (of_weights @ _pixels_first(weight)).view(q, c2, c)
         products = torch.bmm(sums, factors.mT)
         ctx.save_for_backward(sums, factors)
         ctx.edge = edge
-        return _images(to_outputs @ products.view(-1, len(x) * c2), edge, c2)
+        return _images(to_outputs @ products.view(p, b * c2), edge, b, c2)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx, upstream):
         sums, factors = ctx.saved_tensors
         of_pixels, of_weights, to_outputs = scheme(ctx.edge, upstream.dtype)
-        q, c2, c = factors.shape
-        products = (to_outputs.T @ _pixels_first(upstream)).view(q, -1, c2)
+        b, p, (q, c2, c) = len(upstream), len(of_pixels), factors.shape
+        products = (to_outputs.T @ _pixels_first(upstream)).view(q, p // q * b, c2)
         to_x = None
         if ctx.needs_input_grad[0]:
-            to_sums = torch.bmm(products, factors).view(-1, len(upstream) * c)
-            to_x = _images(of_pixels.T @ to_sums, ctx.edge, c)
-        to_factors = torch.bmm(products.mT, sums).view(q, -1)
-        return to_x, _images(of_weights.T @ to_factors, 3, c)
+            to_sums = torch.bmm(products, factors).view(p, b * c)
+            to_x = _images(of_pixels.T @ to_sums, ctx.edge, b, c)
+        to_factors = torch.bmm(products.mT, sums).view(q, c2 * c)
+        return to_x, _images(of_weights.T @ to_factors, 3, c2, c)
 
 
-def _pixels_first(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "pixels rest"]:
-    return x.permute(2, 3, 0, 1).reshape(x.shape[2] * x.shape[3], -1)
+def _pixels_first(x: Float[Tensor, "b c h w"]) -> Float[Tensor, "p r"]:
+    return x.permute(2, 3, 0, 1).reshape(x.shape[2] * x.shape[3], x.shape[0] * x.shape[1])
 
 
-def _images(pixels: Float[Tensor, "pixels rest"], edge: int, c: int) -> Float[Tensor, "b c edge edge"]:
-    images = pixels.view(edge, edge, -1, c).permute(2, 3, 0, 1)
+def _images(pixels: Float[Tensor, "p r"], edge: int, b: int, c: int) -> Float[Tensor, "b c edge edge"]:
+    images = pixels.view(edge, edge, b, c).permute(2, 3, 0, 1)
     return images.contiguous(memory_format=torch.channels_last)
 
 
