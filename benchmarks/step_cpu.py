@@ -53,8 +53,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--backbone", help="default: what augmap fit takes on the device")
     parser.add_argument("--batch", type=int, help="images a step; default: likewise, 1024 on a GPU")
-    parser.add_argument("--rounds", type=int, default=11)
-    parser.add_argument("--steps", type=int, default=12, help="steps a turn")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--steps", type=int, default=8, help="steps a turn")
     parser.add_argument("--output", type=Path)
     parser.add_argument("--kind", help=argparse.SUPPRESS)  # the process that measures
     options = parser.parse_args()
