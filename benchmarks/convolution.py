@@ -19,7 +19,7 @@ from measuring import HERE, Turns, write
 from torch import Tensor
 
 from augmap.cli.allocator import keep_buffers
-from augmap.method.convolution import Convolution, weight_gradient
+from augmap.method.convolution import weight_gradient
 from augmap.method.winograd import Winograd
 
 MOST = 3600
@@ -48,9 +48,8 @@ def main() -> None:
                 rows.append(row(edge, channels, stride, options))
                 seconds = rows[-1]["seconds"]
                 shown = "   ".join(f"{way} {found['median'] * 1e3:6.1f} ms" for way, found in seconds.items())
-                ratio, taken = rows[-1]["ratio"]["median"], "taken" if rows[-1]["taken"] else ""
                 shape = f"{edge:3d} px  stride {stride}  {channels:4d} channels"
-                print(f"{shape}   {shown}   {ratio:.2f} {taken}", flush=True)
+                print(f"{shape}   {shown}   {rows[-1]['ratio']['median']:.2f}", flush=True)
     result = {"images": options.images, "dtype": "bfloat16", "seed": 0, "rows": rows}
     write(options.output or HERE / "results" / "convolution.json", result, options.threads)
 
@@ -66,7 +65,6 @@ def row(edge: int, channels: int, stride: int, options: argparse.Namespace) -> d
     out, c2 = -(-edge // stride), stride * channels
     x = drawn(options.images, channels, edge, edge).relu_()  # what a layer gets from the one before
     weight, upstream = drawn(c2, channels, 3, 3), drawn(options.images, c2, out, out)
-    layer = Convolution(channels, c2, 3, stride, padding=1, bias=False)
     clock = time.process_time if options.threads == 1 else time.perf_counter
     found: dict[str, list[Tensor]] = {}
 
@@ -86,7 +84,6 @@ def row(edge: int, channels: int, stride: int, options: argparse.Namespace) -> d
         "edge": edge,
         "stride": stride,
         "channels": channels,
-        "taken": layer.shares(x) if stride == 1 else layer.by_products(x),
         "seconds": {way: turns.of(way, "seconds") for way in ways},
         "ratio": turns.ratio(best, ways[-1], "seconds"),
         "error": {

@@ -66,13 +66,24 @@ def convolutions(found: dict[str, dict]) -> str:
     for stride, edge in sorted({(row["stride"], row["edge"]) for row in rows}):
         these = {row["channels"]: row for row in rows if (row["stride"], row["edge"]) == (stride, edge)}
         told = {c: f"{row['ratio']['median']:.2f} ×" for c, row in these.items()}
-        told |= {c: f"**{told[c]}**" for c, row in these.items() if row["taken"]}
+        told |= {c: f"**{told[c]}**" for c in these if taken(edge, stride, c)}
         way = "Winograd" if stride == 1 else "products"
         pixels = f"{edge}×{edge}" if stride == 1 else f"{edge}×{edge} to {-(-edge // 2)}×{-(-edge // 2)}"
         cells = [pixels, way, *(told.get(c, "–") for c in channels)]
         cells.append(f"{max(row['error'][way] for row in these.values()):.2%}")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def taken(edge: int, stride: int, channels: int) -> bool:
+    """Whether the rule takes the last way of such a row."""
+    import torch
+
+    from augmap.method.convolution import Convolution
+
+    x = torch.empty(1, channels, edge, edge, device="meta")
+    layer = Convolution(channels, stride * channels, 3, stride, padding=1, bias=False, device="meta")
+    return layer.shares(x) if stride == 1 else layer.by_products(x)
 
 
 def beside(found: dict[str, dict]) -> str:

@@ -29,7 +29,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-CHANNELS_FROM = {2: 256, 3: 64, 4: 256, 5: 128, 6: 128, 7: 512, 8: 256, 9: 128, 12: 256}
+CHANNELS_FROM = {2: 256, 3: 64, 4: 256, 5: 128, 6: 64, 7: 256, 8: 256, 9: 128, 12: 256}
 """Fewest channels, on both sides, of a convolution that is made this way, by the edge of the image in pixels.
 
 From there on it was faster by a tenth and more (``benchmarks/convolution.py``, table in
