@@ -83,9 +83,17 @@ def test_a_frozen_backbone_is_asked_once(monkeypatch):
     positions, features = project(from_weights(outcome.weights, Small(3)), PIXELS)
     assert np.array_equal(outcome.features, features)
     assert np.array_equal(outcome.positions, positions)
-    asked.clear()
-    run(small_config(Stage(name="whole", steps=2)), PIXELS)
-    assert asked == [False]
+
+
+@pytest.mark.parametrize("edges", ["augmentation", "neighbors"])
+def test_features_that_training_changed_are_computed_anew(edges):
+    """Also where a stage before had the backbone frozen, or the last one began with a graph of them."""
+    frozen = Stage(name="map", steps=2, edges="layout", train="head", new_layer="head", layout_passes=2)
+    whole = Stage(name="whole", steps=2, edges=edges, lr=0.1)
+    outcome = run(small_config(Stage(name="pretrain", steps=2), frozen, whole), PIXELS)
+    positions, features = project(from_weights(outcome.weights, Small(3)), PIXELS)
+    assert np.array_equal(outcome.features, features)
+    assert np.array_equal(outcome.positions, positions)
 
 
 def test_everything_is_left_as_it_was():
