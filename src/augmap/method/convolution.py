@@ -47,11 +47,6 @@ class Convolution(nn.Conv2d):
         own = self.kernel_size == (3, 3) and self.padding == self.stride == (1, 1) and height == width
         return own and channels >= winograd.CHANNELS_FROM.get(height, channels + 1)
 
-    def _plain(self, x: Tensor) -> bool:
-        """Whether this is a convolution of a batch as the other ways compute it."""
-        own = self.dilation == (1, 1) and self.groups == 1 and self.bias is None
-        return own and self.padding_mode == "zeros" and x.ndim == 4 and x.dtype != torch.float64
-
     def by_products(self, x: Tensor) -> bool:
         """Whether the rule chooses matrix products for the gradient of the weights."""
         if self.kernel_size == (1, 1) or isinstance(self.padding, str):
@@ -61,6 +56,11 @@ class Convolution(nn.Conv2d):
             for size, k, s, p in zip(x.shape[2:], self.kernel_size, self.stride, self.padding, strict=True)
         )
         return max(edges) <= EDGE_UP_TO and min(self.in_channels, self.out_channels) >= CHANNELS_FROM
+
+    def _plain(self, x: Tensor) -> bool:
+        """Whether this is a convolution of a batch as the other ways compute it."""
+        own = self.dilation == (1, 1) and self.groups == 1 and self.bias is None
+        return own and self.padding_mode == "zeros" and x.ndim == 4 and x.dtype != torch.float64
 
 
 class _Met(torch.autograd.Function):

@@ -18,7 +18,7 @@ _ROUNDS = (
 """a, b, c of x -> a x + b x³ + c x⁵, which carry [0.004, 1] to [0.77, 1.23] in four rounds.
 
 Each is the best one for where those before it end (Amsel et al., arXiv 2505.16932, algorithm 1), up to a
-tenth more: behind the end of its range such a polynomial rises steeply, and bfloat16 rounds by up to 4 %.
+tenth more: behind the end of its range such a polynomial rises steeply, and bfloat16 rounds values there.
 Five rounds of one polynomial (Jordan's) carry [0.003, 1] to [0.68, 1.2].
 """
 _WIDE = 2
