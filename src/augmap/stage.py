@@ -215,3 +215,8 @@ class Stage:
     def out_dim(self) -> int:
         """Columns of the output when the stage has ended."""
         return self.end_dim or self.dim
+
+    @property
+    def from_features(self) -> bool:
+        """Whether it learns from the features of a backbone that is done: they are computed once, and stay."""
+        return self.train != "all" and self.edges in ("neighbors", "layout")

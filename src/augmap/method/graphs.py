@@ -84,7 +84,7 @@ class Graphs:
             # by the first process alone: elsewhere sums may round otherwise
             found = self._search(stage, self.features) if self.fabric.is_global_zero else found
             found = self.fabric.broadcast(found)
-        if stage.edges == "neighbors" and stage.train == "all":
+        if not stage.from_features:
             self.features = None
             return NeighborGraph(self.images, found["neighbors"], self.pixels.shape[1])
         if self.features is None:

@@ -234,9 +234,8 @@ def finish_seconds(projection: float, pixels: np.ndarray, last: Stage, *, settle
     n, sample = len(pixels), _sample(pixels)
     spread = np.random.default_rng(0).standard_normal((len(sample), 2))
     thumbs = _timed(lambda: make_thumbs(sample, spread)) / len(sample)
-    done = last.train != "all" and last.edges in ("layout", "neighbors")
     settled = min(n, _SETTLED) if settle and last.train == "all" else 0
-    passes = (0 if done else n) + settled + min(6 * n, _JUDGED)
+    passes = (0 if last.from_features else n) + settled + min(6 * n, _JUDGED)
     return projection / n * passes + (thumbs + _SAVED) * n
 
 
