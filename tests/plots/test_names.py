@@ -40,6 +40,21 @@ def test_a_label_in_two_clusters_is_named_twice():
     assert len(names["one"]) == 1
 
 
+@pytest.mark.parametrize("each", [1, 2])
+def test_names_of_a_few_images_do_not_cover_them(each):
+    places = np.array([[0, 0], [4, 1], [8, 0], [4, 5], [0, 4]], float)  # the fourth has no room above it
+    xy = np.repeat(places, each, 0) + 0.05 * np.random.default_rng(0).normal(size=(len(places) * each, 2))
+    m = a_map(xy, [f"name {i // each}" for i in range(len(xy))])
+    figure = plot(m, size=5)
+    at = figure.axes[0].transData.transform(m.positions)
+    names = by_gid(figure, "name")
+    assert {t.get_text() for t in names} == set(m.labels)
+    for text, box in zip(names, boxes_of(names), strict=True):
+        own = at[m.labels == text.get_text()]
+        assert not ((own > box[:2]) & (own < box[2:])).all(1).any()
+        assert np.abs(own[:, 1] - (box[1] + box[3]) / 2).min() < 2 * (box[3] - box[1])
+
+
 @given(st.integers(2, 60), st.integers(0, 2**16), st.sampled_from([0.1, 3.0, 30.0]))
 @settings(max_examples=8)
 def test_names_never_overlap_and_what_is_left_out_is_said(kinds, seed, spread):

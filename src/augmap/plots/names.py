@@ -22,6 +22,7 @@ from augmap.plots.view import Grid, View
 CELLS, WIDTH = 160, 0.022  # of the density grid: cells along the longer side, smoothing as a share of it
 MOST = 150  # names looked at; more would not be legible on any page
 LONGEST_NAME = 28  # characters
+FEW, GAP = 12, 4.0  # images of a label that its name must not cover, and how far it keeps away from each, in pt
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,6 +69,7 @@ def place_names(
         return Names()
     places = _places(xy, labels, kinds, view)
     fixed = _in_pixels(ax, avoid)
+    few = {} if boxed else _few(ax, xy[view.holds(xy)], labels[view.holds(xy)], kinds)
     width = axes_points(ax)[0]
     letters = np.mean([len(shorten(k)) for k in kinds])
     start = np.interp(len(kinds), [10, 30, 100], [12, 9.5, 8]) * np.interp(letters, [1, 5], [1.5, 1])
@@ -77,7 +79,7 @@ def place_names(
     for size in (start, 0.85 * start, max(6.0, 0.72 * start)):
         for artist in (*names.texts, *names.lines):
             artist.remove()
-        names = _write(ax, kinds, places, ink, theme, size, boxed, fixed)
+        names = _write(ax, kinds, places, ink, theme, size, boxed, fixed, few)
         if not names.left_out:
             break
     return Names(names.texts, names.lines, names.left_out + beyond)
@@ -157,6 +159,7 @@ def _write(
     size: float,
     boxed: bool,
     fixed: Float[np.ndarray, "f 4"],
+    few: Mapping[str, Float[np.ndarray, "m 2"]],
 ) -> Names:
     """Write what fits at one size of letters."""
     names = Names(left_out=[k for k, p in zip(kinds, places, strict=True) if not p])
@@ -165,9 +168,15 @@ def _write(
         return names
     texts = [_text(ax, k, p, colours[k], theme, size, boxed) for k, p in firsts]
     half = np.array([_half(t) for t in texts])
-    anchor = ax.transData.transform([p for _, p in firsts])
     room = ax.get_window_extent()
     bounds = np.array([room.x0, room.y0, room.x1, room.y1])
+    gap = GAP * ax.get_figure(root=True).dpi / 72
+
+    def spot_of(kind: str, place: tuple[float, float], half: np.ndarray) -> np.ndarray:
+        at = ax.transData.transform(place)
+        return _beside(at, half, few[kind], bounds, gap) if kind in few else at
+
+    anchor = np.array([spot_of(k, p, h) for (k, p), h in zip(firsts, half, strict=True)])
     centre = _push_apart(anchor, half, fixed, bounds)
     furthest = max(0.035 * max(room.width, room.height), 4 * float(half[:, 1].max()))
     to_data = ax.transData.inverted()
@@ -189,14 +198,39 @@ def _write(
     for kind, p in zip(kinds, places, strict=True):
         if len(p) > 1 and kind not in names.left_out:
             text = _text(ax, kind, p[1], colours[kind], theme, size, boxed)
-            at, h = ax.transData.transform(p[1]), _half(text)
+            h = _half(text)
+            at = spot_of(kind, p[1], h)
             box = np.concatenate([at - h, at + h])
             if _hits(box, boxes) or not _within(box, bounds):
                 text.remove()
             else:
+                text.set_position(to_data.transform(at))
                 names.texts.append(text)
                 boxes.append(box)
     return names
+
+
+def _few(
+    ax: Axes, xy: Float[np.ndarray, "n 2"], labels: np.ndarray, kinds: list[str]
+) -> dict[str, Float[np.ndarray, "m 2"]]:
+    """The images of labels that have few, in pixels."""
+    rows = {kind: np.flatnonzero(labels == kind) for kind in kinds}
+    return {k: ax.transData.transform(xy[r]) for k, r in rows.items() if 0 < len(r) <= FEW}
+
+
+def _beside(
+    at: Float[np.ndarray, " 2"],
+    half: Float[np.ndarray, " 2"],
+    points: Float[np.ndarray, "m 2"],
+    bounds: Float[np.ndarray, " 4"],
+    gap: float,
+) -> Float[np.ndarray, " 2"]:
+    """The place for a name above the points that it would cover, or below where there is no room."""
+    covered = points[(np.abs(points - at) < half + gap).all(1), 1]
+    if not len(covered):
+        return at
+    above, below = covered.max() + half[1] + gap, covered.min() - half[1] - gap
+    return np.array([at[0], above if above + half[1] <= bounds[3] else below])
 
 
 def _text(
