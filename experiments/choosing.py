@@ -23,6 +23,7 @@ from augmap.settings import BACKBONE, BATCH
 HELD_OUT = 5000
 SEARCHES = ("search", "search-flowers5", "search-fashion-mnist")
 WAYS = ("ways", "ways-flowers5", "ways-fashion-mnist")
+HEADS = ("heads", "heads-images")
 QUICK = PRESETS["quick"]
 DEFAULTS: dict[str, Any] = {
     "preset": "experiment",
@@ -67,7 +68,7 @@ def tables(results: Path = HERE / "results") -> tuple[str, ...]:
         for p in sorted({key.split(": ")[0] for key in found}):
             search.append(_first_stage({k: v for k, v in found.items() if k.split(": ")[0] == p}))
     ways = (_ways(read(results / f"{name}.json")) for name in WAYS)
-    return (*search, *ways, _heads(read(results / "heads.json")))
+    return (*search, *ways, *(_heads(read(results / f"{name}.json")) for name in HEADS))
 
 
 def _ways(found: dict[str, Any]) -> str:
@@ -81,20 +82,27 @@ def _ways(found: dict[str, Any]) -> str:
 
 
 def _heads(found: dict[str, Any]) -> str:
-    """Return a row for each head, the best for new images first."""
-    rows = ["| the head | own images, % | new images, % | seconds |", "| --- " * 4 + "|"]
-    rows += [
-        f"| {name} | {entry['own']:.1f} | {entry['new']:.1f} | {entry['seconds']:.0f} |"
-        for name, entry in sorted(found.items(), key=lambda item: -item[1]["new"])
-    ]
+    """Return a row for each head, the best for new images first; of some numbers of images, by these."""
+    rows = ["| the head | seeds | own images, % | new images, % | seconds |", "| --- " * 5 + "|"]
+    heads = _by_name(found).items()
+    images = {name: natural(name.partition(": ")[0] if ": " in name else "") for name, _ in heads}
+    for name, entries in sorted(heads, key=lambda item: (images[item[0]], -_mean(item[1], "new"))):
+        scores = " | ".join(_spread(entries, field) for field in ("own", "new"))
+        rows.append(f"| {name} | {len(entries)} | {scores} | {_mean(entries, 'seconds'):.0f} |")
     return "\n".join(rows)
+
+
+def _by_name(found: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Return the entries of all seeds by what was compared."""
+    names: dict[str, list[dict[str, Any]]] = {}
+    for key, entry in found.items():
+        names.setdefault(re.sub(r", seed \d+$", "", key), []).append(entry)
+    return names
 
 
 def _first_stage(found: dict[str, Any]) -> str:
     """Return a row for each variant, the best first."""
-    variants: dict[str, list[dict[str, Any]]] = {}
-    for key, entry in found.items():
-        variants.setdefault(re.sub(r"^.*?: |, seed \d+$", "", key), []).append(entry)
+    variants = _by_name({re.sub(r"^.*?: ", "", key): entry for key, entry in found.items()})
     rows = ["| the first stage | steps | seeds | kNN in h, % | h half whitened, % |", "| --- " * 5 + "|"]
     for name, entries in sorted(variants.items(), key=lambda item: -_mean(item[1], "h_whitened")):
         scores = [_spread(entries, field) for field in ("h", "h_whitened")]

@@ -1,12 +1,15 @@
 """How the head of the preset ``quick`` was chosen: what it learns of a layout, and of which images.
 
     python experiments/heads.py --map cifar10.map
+    python experiments/heads.py --map unseen.map --images 50000 --seeds 0 1 2 --only anchors \
+        --results experiments/results/heads-images.json
 
 lays out all images of a map but 5,000 training images that are held out, as ``quick`` does, and lets heads
 learn that layout from the features h. Each then places all images, and the 15 nearest training images vote:
 for those that were held out (``new``), and for as many others, which only have no vote (``own``). No label of
-the test part is read. The seconds are one thread's processor time. Results are written as they come; what is
-there already is not made again.
+the test part is read. With ``--images`` so many of the training images are drawn, others for each seed, of
+which at most a fifth is held out. The seconds are one thread's processor time. Results are written as they
+come; what is there already is not made again.
 """
 
 from __future__ import annotations
@@ -42,7 +45,9 @@ from augmap.method.train import place_anchors, renew
 from augmap.method.whiten import whitened
 from augmap.stage import Stage
 
-MAP = replace(QUICK.stages[-1], share=None, steps=300)
+MAP = replace(QUICK.stages[-1], share=None, steps=300, anchors=2000, hidden=(512, 512))
+NARROW = (512, 256)
+"""Hidden layers by which twice the anchors cost the same."""
 BEFORE = replace(
     MAP, anchors=None, hidden=(512, 512, 512), batch_size=1024, end_temperature=0.05**2, steps=2000
 )
@@ -61,8 +66,12 @@ class Way:
 
 HEADS: dict[str, Way] = {
     "the place itself": Way(BEFORE),
-    "chosen": Way(),
+    "2,000 anchors": Way(),
     **{f"{n:,} anchors": Way(replace(MAP, anchors=n)) for n in (500, 1000, 4000)},
+    **{
+        f"{n:,} anchors, by {NARROW[-1]} columns": Way(replace(MAP, anchors=n, hidden=NARROW))
+        for n in (1000, 2000, 4000)
+    },
     **{f"{n:,} steps": Way(replace(MAP, steps=n)) for n in (150, 600, 1200)},
     "one hidden layer": Way(replace(MAP, hidden=(512,))),
     "three hidden layers": Way(replace(MAP, hidden=(512, 512, 512))),
@@ -133,16 +142,29 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--map", required=True, help="of CIFAR-10, or other images with labels")
+    parser.add_argument("--images", type=int, help="so many training images, in place of all images")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--only", default="", help="only names that are found by this expression")
     parser.add_argument("--results", type=Path, default=HERE / "results" / "heads.json")
     given = parser.parse_args()
     m = ImageMap.load(given.map)
+    for seed in given.seeds:
+        protocol = "" if given.images is None else f"{given.images:,} images: "
+        keys = {f"{protocol}{name}, seed {seed}": way for name, way in HEADS.items()}
+        keys = {k: way for k, way in keys.items() if re.search(given.only, k)}
+        missing = {k: way for k, way in keys.items() if k not in read(given.results)}
+        if missing:
+            compare(m, given.images, seed, missing, given.results)
+
+
+def compare(m: ImageMap, count: int | None, seed: int, ways: dict[str, Way], results: Path) -> None:
+    """Let these heads learn one layout, of all images or of ``count`` training images."""
     features, labels = np.asarray(m.features, np.float32), m.labels
     splits = np.array(m.splits) if any(m.splits) else np.full(m.n, "train")
-    mixed = np.random.default_rng(0).permutation(np.flatnonzero(splits == "train"))
+    mixed = np.random.default_rng(seed).permutation(np.flatnonzero(splits == "train"))[:count]
     held = min(HELD_OUT, len(mixed) // 5)
     new, own, others = mixed[:held], mixed[held : 2 * held], mixed[2 * held :]
-    rest = np.setdiff1d(np.arange(m.n), new)
+    rest = np.setdiff1d(np.arange(m.n) if count is None else mixed, new)
 
     def asked(z: np.ndarray, rows: np.ndarray, voters: np.ndarray) -> float:
         parts = ["train"] * len(voters) + ["test"] * len(rows)
@@ -153,11 +175,9 @@ def main() -> None:
     graph = LayoutGraph(
         Source(torch.from_numpy(features[rest]), torch.device("cpu")), torch.from_numpy(places)
     )
-    for name, way in HEADS.items():
-        if name in read(given.results) or not re.search(given.only, name):
-            continue
+    for key, way in ways.items():
         began = time.process_time()
-        encoder = learned(way, graph)
+        encoder = learned(way, graph, seed)
         seconds = time.process_time() - began
         z = placed(way, encoder, features)
         entry = {
@@ -166,8 +186,8 @@ def main() -> None:
             "seconds": round(seconds, 1),
             "machine": hardware(),
         }
-        write(given.results, name, entry)
-        print(name, {k: v for k, v in entry.items() if k != "machine"}, flush=True)
+        write(results, key, entry)
+        print(key, {k: v for k, v in entry.items() if k != "machine"}, flush=True)
 
 
 if __name__ == "__main__":
