@@ -47,13 +47,16 @@ def test_rows_of_an_older_quick_are_marked():
     fitted = [{**stage, "share": None, "steps": 100, "stop": 99, "warmup_epochs": 0.1} for stage in stages]
     other = [{**fitted[0], "weight_decay": 0.7}, fitted[1]]
     today, before = table["SINCE"], "2026-11-27"
-    for date, made, expected in (
-        (today, fitted, True),
-        (before, fitted, False),
-        (today, other, False),
-        (today, fitted[:1], False),
+    few = [fitted[0], {**fitted[1], "anchors": 1000}]
+    for date, n, made, expected in (
+        (today, 60_000, fitted, True),
+        (before, 60_000, fitted, False),
+        (today, 60_000, other, False),
+        (today, 60_000, fitted[:1], False),
+        (today, 60_000, few, False),
+        (today, 4000, few, True),
     ):
-        result = {"machine": {"date": date}, "config": {"stages": json.loads(json.dumps(made))}}
+        result = {"n": n, "machine": {"date": date}, "config": {"stages": json.loads(json.dumps(made))}}
         assert table["as_it_is"](result) is expected
     assert table["as_it_is"]({"machine": {"date": before}, "config": None})
 

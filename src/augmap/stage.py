@@ -91,7 +91,8 @@ class Stage:
     """How often each image is moved while ``layout`` lays the graph out."""
     anchors: int | None = None
     """Of ``layout``: the new head learns which of so many places in it an image is near, and how far it lies
-    from these, see :mod:`augmap.method.anchors`. None: it learns the place itself, by the kernel."""
+    from these, see :mod:`augmap.method.anchors`; at most a quarter of the images, but all of 500. None: it
+    learns the place itself, by the kernel."""
     views: int = 2
     """Views of an image in a step, with ``augmentation``: each pair of them is an edge."""
     view_scale: float | None = 1.0
@@ -218,5 +219,5 @@ class Stage:
 
     @property
     def from_features(self) -> bool:
-        """Whether it learns from the features of a backbone that is done: they are computed once, and stay."""
+        """Whether it learns from the features of a finished backbone: they are computed once, and stay."""
         return self.train != "all" and self.edges in ("neighbors", "layout")

@@ -138,6 +138,13 @@ def test_of_many_images_some_are_laid_out(monkeypatch):
     assert [s.anchors for s in found] == [40, 9]
 
 
+@pytest.mark.parametrize(("n", "anchors"), [(60, 60), (1000, 500), (4000, 1000), (10_000, 2000)])
+def test_at_most_a_quarter_of_the_images_are_anchors(n, anchors):
+    head = {"edges": "layout", "train": "head", "new_layer": "head"}
+    config = small_config(stage(**head, anchors=2000))
+    assert fitted.fit_batches(config, n, 1, print).stages[0].anchors == anchors
+
+
 def test_a_layout_teaches_the_head_only():
     with pytest.raises(InputError, match="train 'head' or 'last'"):
         graphs()(stage(edges="layout"), encoder(), None)

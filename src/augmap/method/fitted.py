@@ -15,6 +15,9 @@ from augmap.stage import Stage
 LAID_OUT = 200_000
 """Images that are laid out at most: the search of their neighbours takes time that grows with the square of
 their number. The head places the others as it places new ones."""
+ANCHORS = 500
+"""Images that are all anchors; of more at most a quarter is: more take time and bring nothing
+(``experiments/heads.py``)."""
 
 
 def fit_classes(config: Config, classes: np.ndarray | None) -> Config:
@@ -54,7 +57,9 @@ def fit_batches(config: Config, n: int, processes: int, say: Callable[[str], Non
         if stage.batch_size is not None:
             stage = dataclasses.replace(stage, batch_size=batch)
         if stage.anchors is not None:
-            stage = dataclasses.replace(stage, anchors=min(stage.anchors, laid_out(n)))
+            images = laid_out(n)
+            most = max(min(images, ANCHORS), images // 4)
+            stage = dataclasses.replace(stage, anchors=min(stage.anchors, most))
         stages.append(stage)
     batch = min(config.batch_size, n)
     return config.replace(batch_size=max(batch - batch % processes, processes), stages=tuple(stages))

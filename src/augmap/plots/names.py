@@ -22,7 +22,7 @@ from augmap.plots.view import Grid, View
 CELLS, WIDTH = 160, 0.022  # of the density grid: cells along the longer side, smoothing as a share of it
 MOST = 150  # names looked at; more would not be legible on any page
 LONGEST_NAME = 28  # characters
-FEW, GAP = 12, 4.0  # images of a label that its name must not cover, and how far it keeps away from each, in pt
+FEW, GAP = 12, 4.0  # images of a label that its name must not cover; pt between it and these
 
 
 @dataclass(frozen=True, eq=False)
