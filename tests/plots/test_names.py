@@ -45,7 +45,7 @@ def test_names_of_a_few_images_do_not_cover_them(each):
     places = np.array([[0, 0], [4, 1], [8, 0], [4, 5], [0, 4]], float)  # the fourth has no room above it
     xy = np.repeat(places, each, 0) + 0.05 * np.random.default_rng(0).normal(size=(len(places) * each, 2))
     m = a_map(xy, [f"name {i // each}" for i in range(len(xy))])
-    figure = plot(m, size=5)
+    figure = plot(m, size=3)
     at = figure.axes[0].transData.transform(m.positions)
     names = by_gid(figure, "name")
     assert {t.get_text() for t in names} == set(m.labels)
