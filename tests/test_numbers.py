@@ -92,6 +92,8 @@ def test_the_tables_of_the_docs_are_those_of_the_results(monkeypatch):
     gained = f"{steps[0]} steps of the first stage in place of {steps[1]}"
     more = [("baselines.md", seeds), *(("method.md", table) for table in (new, *choices))]
     more += [("performance.md", gained), ("performance.md", tabled(*same))]
+    wider = json.loads((results / "unseen-anchors.json").read_text())
+    more.append(("method.md", tabled(wider, same[0])))
     for name, table in (*pages.items(), *more):
         page = (HERE / "docs" / name).read_text(encoding="utf-8")
         assert table in page, f"put this into docs/{name}:\n{table}"
