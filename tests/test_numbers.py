@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -39,6 +40,19 @@ def test_the_figures_of_the_page_on_speed_are_those_of_the_benchmarks():
     assert len(made) == 6
     for table in made:
         assert table in page, f"put this into docs/performance.md:\n{table}"
+
+
+def test_the_slow_machine_of_the_readme_is_that_of_its_result(monkeypatch):
+    monkeypatch.setattr(sys, "path", [str(HERE / "experiments"), *sys.path])
+    table = runpy.run_path(str(HERE / "experiments" / "table.py"))
+    path = HERE / "experiments" / "results" / "baselines" / "cifar10-60k-30m-slower.json"
+    row = table["row"]("", [json.loads(path.read_text())])
+    readme = " ".join((HERE / "README.md").read_text(encoding="utf-8").split())
+    pace, share = (
+        re.search(found, readme).group(1) for found in (r"slow machine, of ([\d,]+)", r"reaches (\S+%)")
+    )
+    assert f"| **{share}** (official split)" in row
+    assert row.endswith(f"| {pace} |")
 
 
 def test_rows_of_an_older_quick_are_marked():
