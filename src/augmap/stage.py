@@ -77,8 +77,9 @@ class Stage:
     and its place in a layout of that neighbour graph, which the head learns; or an image and a neighbour by
     the distance of their pixels."""
     neighbors: int = 15
-    """Neighbours of an image in ``neighbors``, ``layout`` and ``pixels``; with ``fuzzy`` the image
-    itself is one of them, as in UMAP, with ``perplexity`` they are three times the perplexity."""
+    """Neighbours of an image in ``neighbors``, ``layout`` and ``pixels``, in a layout at most a third of the
+    other images; with ``fuzzy`` the image itself is one of them, as in UMAP, with ``perplexity`` they are
+    three times the perplexity."""
     affinity: Affinity = "even"
     """How often an edge of ``pixels`` is drawn: all the same; in proportion to t-SNE's p_ij; or to the
     memberships of UMAP's fuzzy simplicial set."""

@@ -11,7 +11,7 @@ from augmap.method import fitted
 from augmap.method import graphs as graphing
 from augmap.method.affinity import affinities, memberships
 from augmap.method.edges import AugmentationGraph, LabelGraph, LayoutGraph, NeighborGraph, WeightedGraph
-from augmap.method.graphs import Graphs
+from augmap.method.graphs import Graphs, feature_neighbors
 from augmap.method.project import project
 from augmap.method.sets import AUGMENTATIONS
 from augmap.method.source import Source
@@ -136,6 +136,21 @@ def test_of_many_images_some_are_laid_out(monkeypatch):
     config = small_config(stage(**head, anchors=2000), stage(**head, anchors=9))
     found = fitted.fit_batches(config, 60, 1, print).stages
     assert [s.anchors for s in found] == [40, 9]
+
+
+def test_a_layout_of_few_images_does_not_fall_into_one_place(monkeypatch):
+    monkeypatch.setattr(fitted, "LAID_OUT", 12)
+    made = graphs()(stage(edges="layout", train="head", neighbors=15), encoder(), None)
+    assert made.places.std(0).min() > 0.1
+
+
+@pytest.mark.parametrize(
+    ("edges", "n", "k"),
+    [("layout", 2, 1), ("layout", 12, 3), ("layout", 46, 15), ("layout", 900, 15), ("neighbors", 12, 11)],
+)
+def test_a_layout_has_a_third_of_the_others_as_neighbours(edges, n, k):
+    train = "head" if edges == "layout" else "all"
+    assert feature_neighbors(stage(edges=edges, train=train, neighbors=15), n) == k
 
 
 @pytest.mark.parametrize(("n", "anchors"), [(60, 60), (1000, 500), (4000, 1000), (10_000, 2000)])

@@ -159,7 +159,7 @@ class Graphs:
         if stage.edges == "layout":
             features = features[self._drawn(stage, laid_out(len(features)))]
         n = len(features)
-        k = min(stage.neighbors, n - 1)
+        k = feature_neighbors(stage, n)
         drawn = "" if n == len(self.pixels) else f", drawn from {len(self.pixels):,}"
         self.say(f"graph of the {k} nearest neighbours of {n:,} images{drawn}")
         if stage.whitening is not None:
@@ -178,6 +178,14 @@ class Graphs:
             progress=self.bar("layout"),
         )
         return {"places": places}
+
+
+def feature_neighbors(stage: Stage, n: int) -> int:
+    """Return the neighbours of each image by its features: at most all others, and a third for a layout.
+
+    Where every image is a neighbour of every other, nothing tells them apart, and all places fall into one.
+    """
+    return min(stage.neighbors, n - 1 if stage.edges == "neighbors" else max(1, (n - 1) // 3))
 
 
 def pixel_neighbors(stage: Stage, n: int) -> int:

@@ -19,7 +19,7 @@ from augmap.method.batchnorm import synchronise
 from augmap.method.edges import Edges, Part
 from augmap.method.encoder import Encoder
 from augmap.method.fitted import laid_out
-from augmap.method.graphs import pixel_neighbors, weigh
+from augmap.method.graphs import feature_neighbors, pixel_neighbors, weigh
 from augmap.method.layout import gradient, shared
 from augmap.method.project import project
 from augmap.method.repulsion import Grid
@@ -195,7 +195,7 @@ def graph_seconds(projection: float, stage: Stage, n: int, features: int, *, set
     n = laid_out(n) if stage.edges == "layout" else n
     m, q = min(n, _NEIGHBORS), min(n, _SAMPLE)
     points = np.random.default_rng(0).standard_normal((m, features), np.float32)
-    k = min(stage.neighbors, m - 1)
+    k = feature_neighbors(stage, m)
     search = _timed(lambda: nearest(points, k, queries=points[:q], metric="cosine"))
     seconds += search * (n / m) * (n / q)
     if stage.edges == "neighbors":
