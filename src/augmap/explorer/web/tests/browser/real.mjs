@@ -157,7 +157,7 @@ export const scenarios = {
         // the page looks at where it landed, and at its whole cloud
         const { view, size } = await page.evaluate(() => ({ view: augmapPage.stage.view, size: augmapPage.stage.size }));
         const out = [[u, v], ...views].filter(([a, b]) => Math.abs(a - view.u) > (view.d * size.width) / size.height || Math.abs(b - view.v) > view.d);
-        assert.ok(views.length === 32 && out.length <= 4, `${out.length} of ${views.length} views are out of sight`); // two standard deviations hold six in seven
+        assert.ok(views.length === 32 && out.length <= 8, `${out.length} of ${views.length} views are out of sight`); // of a normal cloud 4, give or take 2, lie beyond two standard deviations
         assert.ok(!out.some(([a]) => a === u), "the image itself is in sight");
       }
       await shot("placed");
