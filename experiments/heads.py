@@ -1,7 +1,7 @@
 """How the head of the preset ``quick`` was chosen: what it learns of a layout, and of which images.
 
     python experiments/heads.py --map cifar10.map
-    python experiments/heads.py --map unseen.map --images 50000 --seeds 0 1 2 --only anchors \
+    python experiments/heads.py --map unseen.map --images 50000 --seeds 0 1 2 --only "[24],000 anchors" \
         --results experiments/results/heads-images.json
 
 lays out all images of a map but 5,000 training images that are held out, as ``quick`` does, and lets heads

@@ -69,7 +69,8 @@ def place_names(
         return Names()
     places = _places(xy, labels, kinds, view)
     fixed = _in_pixels(ax, avoid)
-    few = {} if boxed else _few(ax, xy[view.holds(xy)], labels[view.holds(xy)], kinds)
+    inside = view.holds(xy)
+    few = {} if boxed else _few(ax, xy[inside], labels[inside], kinds)
     width = axes_points(ax)[0]
     letters = np.mean([len(shorten(k)) for k in kinds])
     start = np.interp(len(kinds), [10, 30, 100], [12, 9.5, 8]) * np.interp(letters, [1, 5], [1.5, 1])
