@@ -6,10 +6,10 @@
 
 lays the images out as :func:`augmap.method.layout.layout` does for the head to learn, from features that are
 whitened more or less and with other neighbours or weights, and lets openTSNE do it. Each is scored by 5,000
-held-out training labels (``choosing.py``). From how many images on the weights help is read off some of the
-training images, scored by random sixths of them. Fewer than 40,000 images are laid out three times, and the
-mean counts. The seconds are those of one thread's processor time, the neighbour graph included. Results are
-written as they come; what is there already is not made again.
+held-out training labels (``choosing.py``). What the weights do for fewer images is read off some of the
+training images, scored by random sixths of them, in the mean of eight sets. Other maps of fewer than 40,000
+images are laid out three times. The seconds are those of one thread's processor time, the neighbour graph
+included. Results are written as they come; what is there already is not made again.
 """
 
 from __future__ import annotations
@@ -33,33 +33,39 @@ from common import HERE, hardware
 from augmap.evaluate.knn import knn_accuracy
 from augmap.imagemap import ImageMap
 from augmap.method import layout as layouts
+from augmap.method.graphs import SHARED
 from augmap.method.layout import shared
 from augmap.method.seeds import generator
 from augmap.method.whiten import whitened
 from augmap.neighbors import nearest
 
 MAP = QUICK.stages[-1]
-Weights = Callable[[torch.Tensor], torch.Tensor]
+Weights = Callable[[torch.Tensor, int], torch.Tensor]
 
 
-def ours(h: np.ndarray, k: int = MAP.neighbors, weights: Weights | None = None, seed: int = 0) -> np.ndarray:
-    """Lay out as ``quick`` does, or from other neighbours or weights."""
-    table = torch.from_numpy(nearest(h, k, metric="cosine")[0])
+def ours(
+    h: np.ndarray,
+    k: int = MAP.neighbors,
+    compared: int = SHARED,
+    weights: Weights = shared,
+    seed: int = 0,
+) -> np.ndarray:
+    """Lay out as ``quick`` does, or from other neighbours, compared within ``compared`` times as many."""
+    table = torch.from_numpy(nearest(h, compared * k, metric="cosine")[0])
     random = generator(seed, "layout")
-    own = {"shared": shared} if weights is None else {"shared": weights, "MANY": 0}
-    with mock.patch.multiple(layouts, **own):
-        places = layouts.layout(torch.from_numpy(h), table, random, passes=MAP.layout_passes)
+    with mock.patch.object(layouts, "shared", weights):
+        places = layouts.layout(torch.from_numpy(h), table, random, pulling=k, passes=MAP.layout_passes)
     return places.numpy()
 
 
-def alike(neighbors: torch.Tensor) -> torch.Tensor:
+def alike(neighbors: torch.Tensor, k: int) -> torch.Tensor:
     """Weigh all neighbours the same."""
-    return torch.ones(neighbors.shape)
+    return torch.ones(len(neighbors), k)
 
 
-def squared(neighbors: torch.Tensor) -> torch.Tensor:
+def squared(neighbors: torch.Tensor, k: int) -> torch.Tensor:
     """Weigh by the square of what neighbours share."""
-    weights = shared(neighbors).square()
+    weights = shared(neighbors, k).square()
     return weights / weights.mean(1, keepdim=True)
 
 
@@ -70,39 +76,52 @@ def tsne(h: np.ndarray, seed: int = 0) -> np.ndarray:
 
 Score = Callable[..., float]
 Way = tuple[float | None, Callable[..., np.ndarray]]
+CHOSEN = MAP.whitening
+COMPARED = {f"compared among {m * MAP.neighbors}": partial(ours, compared=m) for m in (1, 2, 8)}
+ALIKE = partial(ours, weights=alike)
 WAYS: dict[str, Way] = {
     "h as it is": (None, ours),
     **{f"power {power:g}": (power, ours) for power in (0.0, 0.5, 0.75, 1.0)},
-    "power 0.5, all neighbours alike": (0.5, partial(ours, weights=alike)),
-    "power 0.5, squared weights": (0.5, partial(ours, weights=squared)),
-    **{f"power 0.5, {k} neighbours": (0.5, partial(ours, k=k)) for k in (10, 30)},
-    "power 0.5, openTSNE": (0.5, tsne),
+    **{f"power {CHOSEN:g}, {name}": (CHOSEN, way) for name, way in COMPARED.items()},
+    f"power {CHOSEN:g}, all neighbours alike": (CHOSEN, ALIKE),
+    f"power {CHOSEN:g}, squared weights": (CHOSEN, partial(ours, weights=squared)),
+    **{f"power {CHOSEN:g}, {k} neighbours": (CHOSEN, partial(ours, k=k)) for k in (10, 30)},
+    f"power {CHOSEN:g}, openTSNE": (CHOSEN, tsne),
 }
 """How far features are whitened, and who lays them out, from which neighbours."""
-FEW = (4_000, 8_000, 16_000, 32_000)
+FEW = (500, 1_000, 4_000, 16_000)
 """So many of the training images are laid out with weights and without."""
+FEW_WAYS = {"": ours, ", compared among 15": partial(ours, compared=1), ", all neighbours alike": ALIKE}
 SEEDS, ONCE = 3, 40_000
 """Layouts of fewer than :data:`ONCE` images."""
+DRAWS = 8
+"""Sets of few images, each laid out once."""
 
 
-def among_themselves(n: int, made: ImageMap) -> tuple[np.ndarray, Score]:
-    """Return the features of n training images, and their score by random splits of these."""
-    rows = np.random.default_rng(0).permutation(np.flatnonzero(np.array(made.splits) == "train"))[:n]
+Case = tuple[np.ndarray, Score, int]
+"""Features, their score, and the seed of their layout."""
+
+
+def among_themselves(n: int, made: ImageMap, seed: int) -> Case:
+    """Return n training images, scored by random splits of these."""
+    training = np.flatnonzero(np.array(made.splits) == "train")
+    rows = np.random.default_rng(seed).permutation(training)[:n]
 
     def score(x: np.ndarray, metric: str = "euclidean") -> float:
-        return round(100 * knn_accuracy(x, made.labels[rows], metric=metric).accuracy, 2)
+        return 100 * knn_accuracy(x, made.labels[rows], metric=metric).accuracy
 
-    return made.features[rows], score
+    return made.features[rows], score, seed
 
 
-def parts(made: ImageMap) -> Iterator[tuple[str, Way, np.ndarray, Score]]:
-    """Yield what is to be laid out: name, way, features and their score."""
+def parts(made: ImageMap) -> Iterator[tuple[str, Way, list[Case]]]:
+    """Yield what is to be laid out: name, way and cases."""
+    score = partial(held_out_accuracy, made=made)
     for name, way in WAYS.items():
-        yield name, way, made.features, partial(held_out_accuracy, made=made)
-    for n in FEW:
-        features, score = among_themselves(n, made)
-        for word, weights in (("shared neighbours", shared), ("all neighbours alike", alike)):
-            yield f"{n:,} images, {word}", (0.5, partial(ours, weights=weights)), features, score
+        yield name, way, [(made.features, score, seed) for seed in range(SEEDS if made.n < ONCE else 1)]
+    for n in FEW if made.n >= ONCE else ():
+        cases = [among_themselves(n, made, seed) for seed in range(DRAWS)]
+        for name, way in FEW_WAYS.items():
+            yield f"{n:,} images{name}", (CHOSEN, way), cases
 
 
 def main() -> None:
@@ -115,17 +134,21 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=HERE / "results" / "ways.json")
     given = parser.parse_args()
     m = ImageMap.load(given.map)
-    for name, (power, way), features, score in parts(m):
+    for name, (power, way), cases in parts(m):
         if name in read(given.results) or not re.search(given.only, name):
             continue
-        seeds = SEEDS if len(features) < ONCE else 1
-        h = features if power is None else whitened(features, power)
-        began = time.process_time()
-        maps = [way(h, seed=seed) for seed in range(seeds)]
-        seconds = (time.process_time() - began) / seeds
+        seconds, h_scores, scores = 0.0, [], []
+        for features, score, seed in cases:
+            h = features if power is None else whitened(features, power)
+            began = time.process_time()
+            places = way(h, seed=seed)
+            seconds += (time.process_time() - began) / len(cases)
+            h_scores.append(score(h, metric="cosine"))
+            scores.append(score(places))
         entry = {
-            "h": score(h, metric="cosine"),
-            "xy": round(float(np.mean([score(places) for places in maps])), 2),
+            "h": round(float(np.mean(h_scores)), 2),
+            "xy": round(float(np.mean(scores)), 2),
+            "layouts": len(cases),
             "seconds": round(seconds, 1),
             "machine": hardware(),
         }

@@ -77,6 +77,13 @@ def stages(**changes) -> tuple[Stage, ...]:
         ),
         ({"loss": "negative_sampling", "decoupled": True}, "decoupled=True needs loss='info_nce'"),
         ({"loss": "negative_sampling", "edges": "layout"}, "edges='layout' has no negatives"),
+        ({"hidden": (7,)}, "hidden=(7,) needs new_layer='head', got 'none'"),
+        ({"norm": "batch", "new_layer": "last"}, "norm='batch' needs new_layer='head', got 'last'"),
+        ({"on_sphere": True}, "on_sphere=True needs new_layer='head'"),
+        ({"layout_passes": 3.0}, "layout_passes=3.0 needs edges='layout', got 'augmentation'"),
+        ({"new_layer_std": 1.0}, "new_layer_std=1.0 is never read with new_layer='none'"),
+        ({"neighbors": 3}, "neighbors=3 is never read with edges='augmentation'"),
+        ({"norm_radius": 3.0}, "norm_radius=3.0 is never read with norm_penalty=0.0"),
         ({"label_smoothing": 0.1}, "label_smoothing=0.1 needs loss='cross_entropy', got 'info_nce'"),
         ({"loss": "cross_entropy", "label_smoothing": 1}, "label_smoothing must lie in [0, 1), got 1"),
         ({"loss": "cross_entropy", "edges": "pixels"}, "cross_entropy needs edges='augmentation' and no end"),
@@ -179,7 +186,8 @@ def test_dimensions_may_change_where_a_layer_is_new_or_columns_fall_away():
 
 
 def test_numpy_numbers_become_plain():
-    made = Config(stages=stages(dim=np.int64(3), lr=np.float32(0.5), hidden=[np.int32(4)]), seed=np.int64(5))
+    numbers = {"dim": np.int64(3), "lr": np.float32(0.5), "hidden": [np.int32(4)]}
+    made = Config(stages=stages(**numbers, new_layer="head"), seed=np.int64(5))
     stage = made.stages[0]
     assert [type(v) for v in (stage.dim, stage.lr, stage.hidden[0], made.seed)] == [int, float, int, int]
     json.dumps(made.to_dict())
@@ -221,7 +229,8 @@ def _configs(draw):
         values = fields(Stage)
         length = draw(st.sampled_from(["epochs", "steps", "share"]))
         values |= {"epochs": None, "steps": None, "share": None, length: 4}
-        values |= {"end_dim": None, "new_layer": "last", "warmup_epochs": 0.5}
+        new_layer = draw(st.sampled_from(["last", "head"]))
+        values |= {"end_dim": None, "new_layer": new_layer, "warmup_epochs": 0.5}
         if values["similarity"] != "student":
             values["dof"] = 1.0
         if values["momentum"] == 0:
@@ -262,8 +271,13 @@ def _agree(values):
         ("perplexity", "affinity", "perplexity"),
         ("vector_lr", "optimizer", "muon"),
         ("nesterov", "optimizer", "sgd"),
+        ("layout_passes", "edges", "layout"),
+        *((name, "new_layer", "head") for name in ("hidden", "norm", "on_sphere")),
     ):
         if values[needs] != value:
+            del values[name]
+    for name, needs, unread in (("neighbors", "edges", "augmentation"), ("norm_radius", "norm_penalty", 0)):
+        if values[needs] == unread:
             del values[name]
 
 

@@ -95,6 +95,7 @@ def test_fit_transform_and_refit_are_the_same(fitted):
     model.set_params(dim=3)
     assert model.fit(X[..., :1]).transform(X[:2, ..., 0]).shape == (2, 3)
     assert model.n_features_in_ == 64
+    assert model.set_params(image_size=16).fit(X[:, :6]).n_features_in_ == 6 * 8 * 3  # as given, not as read
 
 
 def test_random_state(fitted, monkeypatch):

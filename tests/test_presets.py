@@ -190,7 +190,6 @@ LAST = Stage(
     decoupled=True,
     norm_penalty=0.1,
     norm_radius=3.0,
-    neighbors=7,
     lr=0.5,
     train="last",
 )
@@ -198,10 +197,10 @@ LAST = Stage(
 
 @pytest.mark.parametrize("edges", ["augmentation", "neighbors", "layout"])
 def test_to_continue_keeps_what_shaped_the_map(edges):
-    whitening = {} if edges == "augmentation" else {"whitening": 0.25}
+    graph = {} if edges == "augmentation" else {"whitening": 0.25, "neighbors": 7}
     (stage,) = continued(
         make_config("continue", epochs=(4,)),
-        dataclasses.replace(LAST, edges=edges, end_temperature=0.25, **whitening),
+        dataclasses.replace(LAST, edges=edges, end_temperature=0.25, **graph),
     ).stages
     assert (stage.train, stage.new_layer, stage.dim, stage.epochs) == ("all", "none", 3, 4)
     assert stage.lr < 1e-3
@@ -209,7 +208,7 @@ def test_to_continue_keeps_what_shaped_the_map(edges):
         kept = ("cauchy", 1, 1, "neighbors", 7)
         assert stage.whitening == 0.25
     else:
-        kept = ("student", 2, 0.25, edges, 7)
+        kept = ("student", 2, 0.25, edges, graph.get("neighbors", 15))
         assert (stage.decoupled, stage.norm_penalty, stage.norm_radius) == (True, 0.1, 3)
     assert (stage.similarity, stage.dof, stage.temperature, stage.edges, stage.neighbors) == kept
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ class TSimCNE(TransformerMixin, BaseEstimator):
     embedding_ : (n, dim) float32 array
         Positions of the training images.
     n_features_in_ : int
-        Columns of an image laid flat, h * w * c.
+        Columns of an image laid flat, h * w * c: as it was given in an array, else as it was trained on.
 
     Examples
     --------
@@ -94,8 +95,8 @@ class TSimCNE(TransformerMixin, BaseEstimator):
             seed = int(check_random_state(seed).randint(2**31 - 1))
         self.map_ = fit(X, seed=seed, **settings, **options)
         self.embedding_ = self.map_.positions
-        p = self.map_.preprocessing
-        self.n_features_in_ = p.image_size**2 * p.channels
+        p, shape = self.map_.preprocessing, getattr(X, "shape", ())
+        self.n_features_in_ = math.prod(shape[1:]) if len(shape) > 2 else p.image_size**2 * p.channels
         return self
 
     def fit_transform(self, X: Any, y: Any = None) -> np.ndarray:

@@ -78,8 +78,8 @@ class Stage:
     the distance of their pixels."""
     neighbors: int = 15
     """Neighbours of an image in ``neighbors``, ``layout`` and ``pixels``, in a layout at most a third of the
-    other images; with ``fuzzy`` the image itself is one of them, as in UMAP, with ``perplexity`` they are
-    three times the perplexity."""
+    other images, weighed by what they share among four times as many; with ``fuzzy`` the image itself is one
+    of them, as in UMAP, with ``perplexity`` they are three times the perplexity."""
     affinity: Affinity = "even"
     """How often an edge of ``pixels`` is drawn: all the same; in proportion to t-SNE's p_ij; or to the
     memberships of UMAP's fuzzy simplicial set."""
@@ -97,9 +97,9 @@ class Stage:
     views: int = 2
     """Views of an image in a step, with ``augmentation``: each pair of them is an edge."""
     view_scale: float | None = 1.0
-    """Edge of a view as a share of the image's. None: that of the mean crop, so that things are as large in
-    views as in the plain images of the map (Touvron et al., NeurIPS 2019, arXiv 1906.06423); smaller views
-    also cost less."""
+    """Edge of a view as a share of the image's, but at least 16 pixels, or all that it has. None: that of the
+    mean crop, so that things are as large in views as in the plain images of the map (Touvron et al., NeurIPS
+    2019, arXiv 1906.06423); smaller views also cost less."""
 
     train: Trained = "all"
     """Which weights learn; the rest is frozen whole, running statistics included."""
@@ -183,6 +183,8 @@ class Stage:
             *(("negatives", "loss", "negative_sampling"), ("label_smoothing", "loss", "cross_entropy")),
             *(("decoupled", "loss", "info_nce"), ("min_dist", "similarity", "umap")),
             *(("perplexity", "affinity", "perplexity"), ("affinity", "edges", "pixels")),
+            *(("layout_passes", "edges", "layout"), ("hidden", "new_layer", "head")),
+            *(("norm", "new_layer", "head"), ("on_sphere", "new_layer", "head")),
             *(("vector_lr", "optimizer", "muon"), ("nesterov", "optimizer", "sgd")),
             *(("views", "edges", "augmentation"), ("views", "loss", "info_nce")),
             *(("anchors", "edges", "layout"), ("anchors", "train", "head"), ("anchors", "new_layer", "head")),
@@ -190,6 +192,12 @@ class Stage:
             mine, other = getattr(self, name), getattr(self, needs)
             if mine != defaults[name] and other != value:
                 raise InputError(f"{where}{name}={mine!r} needs {needs}={value!r}, got {other!r}")
+        for name, needs, unread in (
+            *(("new_layer_std", "new_layer", "none"), ("neighbors", "edges", "augmentation")),
+            ("norm_radius", "norm_penalty", 0.0),
+        ):
+            if (mine := getattr(self, name)) != defaults[name] and getattr(self, needs) == unread:
+                raise InputError(f"{where}{name}={mine!r} is never read with {needs}={unread!r}")
         if self.loss == "negative_sampling" and self.similarity == "cosine":
             raise InputError(f"{where}negative_sampling needs a kernel of distances, got similarity='cosine'")
         if self.loss == "cross_entropy" and (self.edges != "augmentation" or self.end_dim is not None):

@@ -11,7 +11,7 @@ from augmap.method import fitted
 from augmap.method import graphs as graphing
 from augmap.method.affinity import affinities, memberships
 from augmap.method.edges import AugmentationGraph, LabelGraph, LayoutGraph, NeighborGraph, WeightedGraph
-from augmap.method.graphs import Graphs, feature_neighbors
+from augmap.method.graphs import Graphs, feature_neighbors, neighborhood
 from augmap.method.project import project
 from augmap.method.sets import AUGMENTATIONS
 from augmap.method.source import Source
@@ -31,7 +31,8 @@ def graphs(config=CONFIG, said=None, pixels=PIXELS):
 
 
 def stage(**options):
-    return Stage(**{"name": "s", "steps": 1, "neighbors": 4, **options})
+    few = {"neighbors": 4} if "edges" in options else {}
+    return Stage(**{"name": "s", "steps": 1, **few, **options})
 
 
 def encoder():
@@ -71,11 +72,18 @@ def test_neighbours_in_the_features(train, shape):
 @pytest.mark.parametrize("edges", ["neighbors", "layout"])
 def test_neighbours_in_whitened_features(edges, monkeypatch):
     seen = []
-    monkeypatch.setattr(graphing, "layout", lambda h, table, *_, **__: seen.append((h, table)) or h[:, :2])
+
+    def laid(h, table, random, *, pulling, **_):
+        assert pulling == 4
+        seen.append((h, table))
+        return h[:, :2]
+
+    monkeypatch.setattr(graphing, "layout", laid)
     graph = graphs()(stage(edges=edges, train="head", whitening=0.5), encoder(), None)
     features = whitened(project(encoder(), PIXELS)[1], 0.5)
-    expected = nearest(features, 4, metric="cosine")[0]
-    plain = nearest(project(encoder(), PIXELS)[1], 4, metric="cosine")[0]
+    k = 16 if edges == "layout" else 4  # four attract, and four times as many say what is shared
+    expected = nearest(features, k, metric="cosine")[0]
+    plain = nearest(project(encoder(), PIXELS)[1], k, metric="cosine")[0]
     table = graph.neighbors if edges == "neighbors" else seen[0][1]
     np.testing.assert_array_equal(table, expected)
     assert (expected != plain).any()
@@ -145,12 +153,15 @@ def test_a_layout_of_few_images_does_not_fall_into_one_place(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("edges", "n", "k"),
-    [("layout", 2, 1), ("layout", 12, 3), ("layout", 46, 15), ("layout", 900, 15), ("neighbors", 12, 11)],
+    ("edges", "n", "k", "around"),
+    [
+        *(("layout", 2, 1, 1), ("layout", 12, 3, 3), ("layout", 46, 15, 15), ("layout", 100, 15, 33)),
+        *(("layout", 900, 15, 60), ("neighbors", 12, 11, 11), ("neighbors", 900, 15, 15)),
+    ],
 )
-def test_a_layout_has_a_third_of_the_others_as_neighbours(edges, n, k):
-    train = "head" if edges == "layout" else "all"
-    assert feature_neighbors(stage(edges=edges, train=train, neighbors=15), n) == k
+def test_a_layout_has_at_most_a_third_of_the_others_as_neighbours(edges, n, k, around):
+    asked = stage(edges=edges, train="head" if edges == "layout" else "all", neighbors=15)
+    assert (feature_neighbors(asked, n), neighborhood(asked, n)) == (k, around)
 
 
 @pytest.mark.parametrize(("n", "anchors"), [(60, 60), (1000, 500), (4000, 1000), (10_000, 2000)])

@@ -1,5 +1,7 @@
 """A layout of a neighbour graph: points with free coordinates, moved by the loss of t-SNE."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 import torch
@@ -62,11 +64,12 @@ def test_images_that_coincide_can_part():
 
 
 def test_weights_of_shared_neighbours_by_hand(monkeypatch):
-    monkeypatch.setattr(module, "BLOCK", 2)
+    monkeypatch.setattr(module, "CELLS", 12)  # two points at a time
     # 0, 1 and 2 know each other; 2 knows 3, who has other friends
     table = torch.tensor([[1, 2], [0, 2], [0, 3], [4, 5], [3, 5], [3, 4]])
     index = torch.tensor([[3 / 3, 2 / 4], [3 / 3, 2 / 4], [2 / 4, 1 / 5], [1.0, 1.0], [1.0, 1.0], [1.0, 1.0]])
-    torch.testing.assert_close(shared(table), index / index.mean(1, keepdim=True))
+    torch.testing.assert_close(shared(table, 2), index / index.mean(1, keepdim=True))
+    torch.testing.assert_close(shared(table, 1), torch.ones(6, 1))
 
 
 def test_neighbours_of_another_kind_pull_less(monkeypatch):
@@ -76,13 +79,26 @@ def test_neighbours_of_another_kind_pull_less(monkeypatch):
     stray = torch.randint(600, table.shape, generator=random)
     table = torch.where(torch.rand(table.shape, generator=random) < 0.5, stray, table)
     other = torch.from_numpy(which[table] != which[:, None])
-    weights = shared(table)
+    weights = shared(table, table.shape[1])
     assert weights[other].mean() < 0.6 * weights[~other].mean()
     assert torch.allclose(weights.mean(1), torch.ones(600))
-    monkeypatch.setattr(module, "MANY", 600)
     right = purity(layout(x, table, generator(0), passes=100), which)
-    monkeypatch.setattr(module, "MANY", 601)  # all weigh the same
+    monkeypatch.setattr(module, "shared", lambda neighbors, k: torch.ones(len(neighbors), k))
     assert right > purity(layout(x, table, generator(0), passes=100), which) + 0.01  # 0.967 and 0.944
+
+
+def test_the_nearest_attract_and_all_say_what_is_shared():
+    """Three of ten neighbours pull: what the other seven say changes the weights, and nothing else does."""
+    x, table, _ = blobs(100)
+    given = {"random": generator(0), "passes": 3}
+    found = layout(x, table, **given, pulling=3)
+    other = torch.cat([table[:, :3], table[torch.arange(99, -1, -1), 3:]], 1)
+    given["random"] = generator(0)
+    assert not torch.allclose(found, layout(x, other, **given, pulling=3))
+    given["random"] = generator(0)
+    weights = shared(table, 3)
+    with mock.patch.object(module, "shared", return_value=weights):
+        assert torch.equal(found, layout(x, table[:, :3], **given))
 
 
 @pytest.mark.parametrize("pull", [1.0, 4.0])
@@ -92,7 +108,7 @@ def test_the_gradient_is_that_of_the_loss(pull):
     y = (3 * torch.randn(n, 2, generator=generator(0))).double().requires_grad_()
     log_s = -torch.log1p((y[:, None] - y[None]).square().sum(2))
     others = ~torch.eye(n, dtype=torch.bool)
-    weights = shared(table)
+    weights = shared(table, k)
     loss = -pull / (n * k) * (weights * log_s.gather(1, table)).sum() + log_s[others].exp().sum().log()
     (expected,) = torch.autograd.grad(loss, y)
     found = gradient(y.detach().float(), table, weights, pull, Grid(), generator(0))

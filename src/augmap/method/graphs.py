@@ -36,6 +36,9 @@ from augmap.stage import Stage
 SMALLEST_VIEW = 16
 """Pixels; below this, smaller views are hardly faster and much is lost."""
 
+SHARED = 4
+"""A layout compares neighbourhoods so many times as large as those within which it attracts."""
+
 Bar = Callable[[str], Callable[[int, int], None] | None]
 
 
@@ -164,7 +167,7 @@ class Graphs:
         self.say(f"graph of the {k} nearest neighbours of {n:,} images{drawn}")
         if stage.whitening is not None:
             features = whitened(features, stage.whitening)
-        found, _ = nearest(features, k, metric="cosine", progress=self.bar("neighbours"))
+        found, _ = nearest(features, neighborhood(stage, n), metric="cosine", progress=self.bar("neighbours"))
         table = torch.from_numpy(found)
         if stage.edges == "neighbors":
             return {"neighbors": table}
@@ -173,6 +176,7 @@ class Graphs:
             torch.from_numpy(features),
             table,
             random,
+            pulling=k,
             dim=stage.dim,
             passes=stage.layout_passes,
             progress=self.bar("layout"),
@@ -186,6 +190,12 @@ def feature_neighbors(stage: Stage, n: int) -> int:
     Where every image is a neighbour of every other, nothing tells them apart, and all places fall into one.
     """
     return min(stage.neighbors, n - 1 if stage.edges == "neighbors" else max(1, (n - 1) // 3))
+
+
+def neighborhood(stage: Stage, n: int) -> int:
+    """Return the neighbours of each image that are looked for: a layout compares more than attract."""
+    k = feature_neighbors(stage, n)
+    return k if stage.edges == "neighbors" else min(SHARED * k, max(k, (n - 1) // 3))
 
 
 def pixel_neighbors(stage: Stage, n: int) -> int:

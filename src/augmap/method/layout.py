@@ -32,18 +32,17 @@ LONGEST = 5.0
 """No point moves further in one step, in widths of the kernel."""
 START = 1e-4
 """Standard deviation of the start, the principal components of the features."""
-MANY = 16_000
-"""Points from which on neighbours weigh by what they share: among fewer, that loses (``ways.py``)."""
-BLOCK = 2048
-"""Points whose neighbourhoods are compared at a time."""
+CELLS = 2**25
+"""Pairs of points that are looked at together while neighbourhoods are compared, a byte each."""
 
 
 @torch.no_grad()
 def layout(
     features: Float[Tensor, "n f"],
-    neighbors: Int[Tensor, "n k"],
+    neighbors: Int[Tensor, "n m"],
     random: torch.Generator,
     *,
+    pulling: int | None = None,
     dim: int = 2,
     passes: float = 350.0,
     progress: Callable[[int, int], None] | None = None,
@@ -51,7 +50,7 @@ def layout(
     r"""Return coordinates in which neighbours lie together and other points do not.
 
     Gradient descent, with momentum and a gain for each coordinate, of the loss of t-SNE with the Cauchy
-    kernel :math:`s = 1 / (1 + d^2)`, in which, where points are many, a neighbour :math:`j \in N(i)` weighs
+    kernel :math:`s = 1 / (1 + d^2)`, in which one of the k nearest neighbours :math:`j \in N(i)` weighs
     more the more neighbours it shares with the point (:func:`shared`):
 
     .. math:: L = -\frac{\lambda}{nk} \sum_i \sum_{j \in N(i)} w_{ij} \log s_{ij}
@@ -64,8 +63,11 @@ def layout(
     ----------
     features : (n, f) float32 tensor
         For the start: their first principal components.
-    neighbors : (n, k) int64 tensor
+    neighbors : (n, m) int64 tensor
+        Nearest first.
     random : torch.Generator
+    pulling : int, optional
+        So many of them attract, k, by default all m; all of them say what two points share.
     dim : int
         Coordinates, d.
     passes : float
@@ -76,7 +78,8 @@ def layout(
     (n, d) float32 tensor on the CPU, centred.
     """
     y = START * _principal(features, dim, random)
-    weights = shared(neighbors) if len(y) >= MANY else torch.ones(neighbors.shape)
+    weights = shared(neighbors, pulling or neighbors.shape[1])
+    neighbors = neighbors[:, :pulling].contiguous()
     move, gain, grid = torch.zeros_like(y), torch.ones_like(y), Grid()
     steps = max(1, round(passes))
     for step in range(steps):
@@ -93,20 +96,23 @@ def layout(
     return y
 
 
-def shared(neighbors: Int[Tensor, "n k"]) -> Float[Tensor, "n k"]:
-    """Return how much a point and each of its neighbours share, beside its other neighbours.
+def shared(neighbors: Int[Tensor, "n m"], k: int) -> Float[Tensor, "n k"]:
+    """Return how much a point and each of its first k neighbours share, beside its other neighbours.
 
-    The Jaccard index of the two sets of neighbours, each point being one of its own, divided by its mean over
-    the neighbours of the point. Where a contrastive encoder has learned for minutes, many nearest neighbours
-    are of another kind, and these share few.
+    The Jaccard index of their two sets of m neighbours, each point being one of its own, divided by its mean
+    over the k neighbours of the point. Where a contrastive encoder has learned for minutes, many nearest
+    neighbours are of another kind, and these share few.
     """
-    n, k = neighbors.shape
-    closed = torch.cat([torch.arange(n)[:, None], neighbors], 1).int()  # (n, k + 1)
+    n, m = neighbors.shape
+    closed = torch.cat([torch.arange(n)[:, None], neighbors], 1)  # (n, m + 1)
     weights = torch.empty(n, k)
-    for i in range(0, n, BLOCK):
-        own, theirs = closed[i : i + BLOCK], closed[neighbors[i : i + BLOCK]]  # (b, k + 1), (b, k, k + 1)
-        common = (theirs[..., None] == own[:, None, None, :]).sum((2, 3))
-        weights[i : i + BLOCK] = common / (2 * (k + 1) - common)
+    held = torch.zeros(min(n, max(1, CELLS // n)), n, dtype=torch.bool)  # which points a point's own set has
+    for i in range(0, n, len(held)):
+        own, theirs = closed[i : i + len(held)], closed[neighbors[i : i + len(held), :k]]
+        mine = held[: len(own)].scatter_(1, own, True)
+        common = mine.gather(1, theirs.flatten(1)).view(theirs.shape).sum(2)  # (b, k, m + 1) -> (b, k)
+        mine.scatter_(1, own, False)
+        weights[i : i + len(held)] = common / (2 * (m + 1) - common)
     return weights / weights.mean(1, keepdim=True)
 
 

@@ -19,7 +19,7 @@ from augmap.method.batchnorm import synchronise
 from augmap.method.edges import Edges, Part
 from augmap.method.encoder import Encoder
 from augmap.method.fitted import laid_out
-from augmap.method.graphs import feature_neighbors, pixel_neighbors, weigh
+from augmap.method.graphs import feature_neighbors, neighborhood, pixel_neighbors, weigh
 from augmap.method.layout import gradient, shared
 from augmap.method.project import project
 from augmap.method.repulsion import Grid
@@ -195,18 +195,18 @@ def graph_seconds(projection: float, stage: Stage, n: int, features: int, *, set
     n = laid_out(n) if stage.edges == "layout" else n
     m, q = min(n, _NEIGHBORS), min(n, _SAMPLE)
     points = np.random.default_rng(0).standard_normal((m, features), np.float32)
-    k = feature_neighbors(stage, m)
-    search = _timed(lambda: nearest(points, k, queries=points[:q], metric="cosine"))
+    k, around = feature_neighbors(stage, m), neighborhood(stage, m)
+    search = _timed(lambda: nearest(points, around, queries=points[:q], metric="cosine"))
     seconds += search * (n / m) * (n / q)
     if stage.edges == "neighbors":
         return seconds
     m = min(n, _PLACES)
     random = generator(0, "probe")
     places = _SPREAD * math.sqrt(m) * torch.randn(m, stage.dim, generator=random)
-    table, grid = torch.randint(m, (m, k), generator=random), Grid()
-    weights = torch.ones(m, k)
-    step = _timed(lambda: gradient(places, table, weights, 1.0, grid, random))
-    return seconds + (_timed(lambda: shared(table)) + step * stage.layout_passes) * (n / m)
+    table, grid = torch.randint(m, (m, around), generator=random), Grid()
+    pulling, weights = table[:, :k].contiguous(), torch.ones(m, k)
+    step = _timed(lambda: gradient(places, pulling, weights, 1.0, grid, random))
+    return seconds + (_timed(lambda: shared(table, k)) + step * stage.layout_passes) * (n / m)
 
 
 def _pixel_seconds(stage: Stage, n: int, columns: int) -> float:
