@@ -76,6 +76,7 @@ def test_any_dimension(tmp_path, dim):
         (lambda: bare([1, 2]), "positions must be numbers of shape (n, d), got int64 (2,)"),
         (lambda: bare([["a"]]), "positions must be numbers of shape (n, d)"),
         (lambda: bare([[1, np.nan], [2, 2]]), "positions of 1 of 2 images are not finite"),
+        (lambda: bare([[1j, 2], [3, 4]]), "positions must be numbers of shape (n, d), got complex128 (2, 2)"),
         (lambda: bare(features=np.zeros(2)), "features must be floats of shape (n, f), got float64 (2,)"),
         (lambda: bare(features=np.array([["a"], ["b"]])), "features must be floats"),
         (lambda: bare(features=np.zeros((3, 2))), "features has 3 rows, positions has 2"),
@@ -306,3 +307,17 @@ def test_rows_are_whole_numbers():
     with pytest.raises(InputError, match="rows must be whole numbers or a mask, got float64"):
         bare().take([0.7])
     assert bare().take([]).n == 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([100], "rows must lie in [0, {n}), or in [-{n}, 0) from the end, got 100"),
+        ([0, -100], "from the end, got -100"),
+        (1, "rows must be a list of whole numbers or a mask, got shape ()"),
+        ([[0, 1]], "rows must be a list of whole numbers or a mask, got shape (1, 2)"),
+    ],
+)
+def test_rows_that_there_are_not(rows, message):
+    with pytest.raises(InputError, match=re.escape(message.replace("{n}", str(bare().n)))):
+        bare().take(rows)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from augmap.errors import InputError
-from augmap.items import Items, read_table, write_table
+from augmap.items import Items, label_column, read_table, row_numbers, write_table
 
 # every text that UTF-8 can hold, and single bytes that it cannot, as the file system hands them over
 _TEXT = st.text(
@@ -61,6 +61,9 @@ def test_half_a_surrogate_pair_does_not_stop_the_saving_of_a_map():
         (lambda: Items(["a"], scores={"s": np.zeros((1, 1))}), "'s' must have shape (1,), got (1, 1)"),
         (lambda: Items(["a"], labels={"name": np.array(["x"])}), "column 'name' is taken"),
         (lambda: Items(["a"], labels={"s": ["x"]}, scores={"s": [1]}), "column 's' is taken"),
+        (lambda: Items(["a", 7]), "names must be text, row 1 is int 7"),
+        (lambda: Items(["a", b"b"]), "names must be text, row 1 is bytes b'b'"),
+        (lambda: Items(["a", "b"], [None, "test"]), "splits must be text, row 0 is NoneType None"),
     ],
 )
 def test_refuses(make, message):
@@ -83,6 +86,36 @@ def test_from_csv_names_the_file_and_the_row(data, message):
     with pytest.raises(InputError, match=re.escape(message)) as refused:
         Items.from_csv(data, scores=["s"], where="m/items.csv")
     assert str(refused.value).startswith("m/items.csv: ")
+
+
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        (["a", None, "nan", "None"], ["a", "", "nan", "None"]),
+        (["a", float("nan"), np.float32("nan")], ["a", "", ""]),
+        (np.array(["a", None, np.nan], dtype=object), ["a", "", ""]),
+        (np.array([1, np.nan, 0.5]), ["1.0", "", "0.5"]),
+        (np.array([0.1, np.nan], np.float32), ["0.1", ""]),
+        (np.array(["2020-01-01", "NaT"], "M8[D]"), ["2020-01-01", ""]),
+        ([3, -1], ["3", "-1"]),
+        ([True, b"x"], ["True", "x"]),
+        (np.array(["nan", ""]), ["nan", ""]),
+        ([], []),
+    ],
+)
+def test_labels_as_text(values, texts):
+    column = label_column(values)
+    assert (column.dtype.kind, column.tolist()) == ("U", texts)
+    made = Items([str(i) for i in range(len(texts))], labels={"label": values})
+    assert made.labels["label"].tolist() == texts
+
+
+@pytest.mark.parametrize(
+    ("rows", "numbers"),
+    [([2, 0], [2, 0]), ([-1, 1], [2, 1]), ([], []), ([True, False, True], [0, 2]), (range(2), [0, 1])],
+)
+def test_rows(rows, numbers):
+    assert row_numbers(rows, 3).tolist() == numbers
 
 
 def test_take_and_scores():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from inspect import unwrap
 
 import numpy as np
 import pytest
@@ -115,6 +116,39 @@ def test_counted():
 def test_refuses(points, k, message):
     with pytest.raises(InputError, match=re.escape(message)):
         nearest(points, k)
+
+
+@pytest.mark.parametrize("d", [2, 8])
+def test_float64_far_from_the_origin(d):
+    """Float32 would hold all of these points in one place."""
+    rng = np.random.default_rng(0)
+    points, queries = (np.round(rng.normal(size=(n, d)) * 2**25) / 2**30 for n in (200, 9))
+    for own in (None, queries):
+        want = nearest(points, 3, queries=own)
+        found = nearest(points + 2.0**20, 3, queries=None if own is None else own + 2.0**20)
+        np.testing.assert_array_equal(found[0], want[0])
+        np.testing.assert_allclose(found[1], want[1], rtol=1e-5)
+
+
+def test_very_small_numbers_have_directions():
+    points = np.random.default_rng(0).normal(size=(50, 6))
+    np.testing.assert_array_equal(
+        nearest(points * 1e-25, 3, metric="cosine")[0], nearest(points, 3, metric="cosine")[0]
+    )
+
+
+@pytest.mark.parametrize("metric", ["Cosine", "manhattan", None])
+def test_unknown_metrics(metric):
+    with pytest.raises(InputError, match=f"metric must be one of euclidean, cosine; got {metric!r}"):
+        nearest(np.eye(5), 2, metric=metric)
+
+
+def test_lists_and_what_is_no_table():
+    search = unwrap(nearest)  # without the test run's checker of shapes
+    assert search([[0, 0], [3, 0], [1, 0]], 1)[0].tolist() == [[2], [2], [0]]
+    for points in ([1.0, 2], [[1j], [2j]], [["a"], ["b"]]):
+        with pytest.raises(InputError, match=r"the search for neighbours needs numbers of shape \(n, d\)"):
+            search(points, 1)
 
 
 def test_no_queries():

@@ -132,5 +132,7 @@ def not_negative(self: Any, *names: str, where: str = "") -> None:
 
 def a_seed(seed: int, name: str = "seed") -> None:
     """Raise :class:`InputError` on a seed that no generator takes."""
+    if not isinstance(seed, numbers.Integral) or isinstance(seed, bool):
+        raise InputError(f"{name} must be a whole number, got {seed!r}")
     if not 0 <= seed < 2**63:
         raise InputError(f"{name} must lie in [0, 2**63), got {seed}")

@@ -19,7 +19,7 @@ from augmap import decided
 from augmap import folder as disk
 from augmap.config import Config, Preprocessing
 from augmap.errors import DamagedMapError, InputError
-from augmap.items import Items, read_table, write_table
+from augmap.items import Items, read_table, row_numbers, write_table
 from augmap.thumbs import Thumbs, page_name
 
 Embedder = Callable[[Any], "ImageMap"]
@@ -81,7 +81,7 @@ class ImageMap:
 
     def __post_init__(self) -> None:
         positions = np.asarray(self.positions)
-        if positions.ndim != 2 or not np.issubdtype(positions.dtype, np.number):
+        if positions.ndim != 2 or positions.dtype.kind not in "iuf":
             raise InputError(
                 f"positions must be numbers of shape (n, d), got {positions.dtype} {positions.shape}"
             )
@@ -176,15 +176,13 @@ class ImageMap:
         ----------
         rows : sequence of int, or (n,) array of bool
             ``m.take(m.labels == "cat")`` keeps the cats.
+
+        Raises
+        ------
+        InputError
+            Neither of these, or a row that there is not.
         """
-        rows = np.asarray(rows)
-        if rows.dtype == bool:
-            if rows.shape != (self.n,):
-                raise InputError(f"a mask of rows must have shape ({self.n},), got {rows.shape}")
-            rows = np.flatnonzero(rows)
-        if rows.size and rows.dtype.kind not in "iu":
-            raise InputError(f"rows must be whole numbers or a mask, got {rows.dtype}")
-        rows = rows.astype(np.int64)
+        rows = row_numbers(rows, self.n)
         return ImageMap(
             positions=self.positions[rows],
             items=self.items.take(rows),

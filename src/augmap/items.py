@@ -7,12 +7,16 @@ import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 from augmap.errors import InputError
 
 _FIXED = ("name", "split")
+_NOT_KNOWN = ("None", "nan", "NaT", "<NA>")
+"""What None, NaN and pandas' NaT and NA read as."""
 _SPECIAL = re.compile('[,"\r\n]')
 _HALVES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
@@ -28,9 +32,14 @@ class Items:
     splits : list of n str
         ``"train"``, ``"test"``, ``"val"`` or ``""``.
     labels : mapping of str to (n,) arrays of str
-        Label columns; the first is ``label``. ``""`` means not known.
+        Label columns; the first is ``label``. ``""`` means not known, and so do None and NaN.
     scores : mapping of str to (n,) float64 arrays
         Numbers per image; NaN means not known.
+
+    Raises
+    ------
+    InputError
+        A name or split that is no text, a column of another shape, or two of one name.
     """
 
     names: Sequence[str]
@@ -40,7 +49,7 @@ class Items:
 
     def __post_init__(self) -> None:
         n = len(self.names)
-        labels = {k: np.asarray(v, dtype=str) for k, v in self.labels.items()}
+        labels = {k: label_column(v) for k, v in self.labels.items()}
         scores = {k: np.asarray(v, dtype=np.float64) for k, v in self.scores.items()}
         for name, column in {**labels, **scores}.items():
             if column.shape != (n,):
@@ -49,6 +58,10 @@ class Items:
                 raise InputError(f"column {name!r} is taken; choose another name")
         if len(self.splits) not in (0, n):
             raise InputError(f"splits must have {n} entries, got {len(self.splits)}")
+        for what, texts in (("names", self.names), ("splits", self.splits)):
+            for row, value in enumerate(texts):
+                if not isinstance(value, str):
+                    raise InputError(f"{what} must be text, row {row} is {type(value).__name__} {value!r}")
         object.__setattr__(self, "names", list(self.names))
         object.__setattr__(self, "splits", list(self.splits) or [""] * n)
         object.__setattr__(self, "labels", labels)
@@ -105,6 +118,41 @@ class Items:
             raise InputError(f"{where}: a score is not a number: {error}") from error
         labels = {h: np.array(v, dtype=str) for h, v in columns.items() if h not in {*_FIXED, *scores}}
         return cls(columns["name"], columns["split"], labels, numbers)
+
+
+def label_column(values: Any) -> np.ndarray:
+    """Return labels as an array of str, ``""`` where they are None or NaN."""
+    # not straight to str, which turns the NaN of a list into a text like any other
+    values = np.asarray(values) if hasattr(values, "dtype") else np.asarray(values, dtype=object)
+    texts = np.asarray(values, dtype=str)
+    if values.dtype.kind in "OfM":
+        no_text = np.array([not isinstance(v, str) for v in values.flat], dtype=bool)
+        texts[no_text.reshape(values.shape) & np.isin(texts, _NOT_KNOWN)] = ""
+    return texts
+
+
+def row_numbers(rows: Any, n: int) -> Int[np.ndarray, " q"]:
+    """Return which of ``n`` rows are meant: by numbers, below 0 from the end, or by an (n,) mask.
+
+    Raises
+    ------
+    InputError
+        Neither of these, or a number out of range.
+    """
+    rows = np.asarray(rows)
+    if rows.dtype == bool:
+        if rows.shape != (n,):
+            raise InputError(f"a mask of rows must have shape ({n},), got {rows.shape}")
+        return np.flatnonzero(rows)
+    if rows.size and rows.dtype.kind not in "iu":
+        raise InputError(f"rows must be whole numbers or a mask, got {rows.dtype}")
+    if rows.ndim != 1:
+        raise InputError(f"rows must be a list of whole numbers or a mask, got shape {rows.shape}")
+    wrong = rows[(rows < -n) | (rows >= n)]
+    if len(wrong):
+        raise InputError(f"rows must lie in [0, {n}), or in [{-n}, 0) from the end, got {wrong[0]}")
+    rows = rows.astype(np.int64)
+    return np.where(rows < 0, rows + n, rows)
 
 
 def write_table(rows: Iterable[Sequence[str]]) -> bytes:

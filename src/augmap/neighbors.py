@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -21,6 +21,7 @@ _BLOCK_ENTRIES = 2**25
 """Similarities held at a time: 128 MiB."""
 _GROUP = 64
 """Columns that share one maximum, see :func:`_largest`."""
+_WHAT = "the search for neighbours"
 
 
 def nearest(
@@ -54,33 +55,31 @@ def nearest(
     Raises
     ------
     InputError
-        ``k`` is out of range, or a number is not finite.
+        ``k`` is out of range, an unknown metric, no table of numbers, or a number is not finite.
 
     Notes
     -----
-    Up to 4 dimensions a k-d tree for Euclidean distances. Else matrix products in float32 of centred rows:
-    exact but for neighbours whose squared distances differ by less than about 1e-7 of the squared spread of
-    the data.
+    Up to 4 dimensions a k-d tree for Euclidean distances. Else matrix products in float32 of rows that were
+    centred before, in their own precision: exact but for neighbours whose squared distances differ by less
+    than about 1e-7 of the squared spread of the data.
     """
+    check_metric(metric)
     itself = queries is None
-    most = len(points) - itself
+    x = numbers(points, _WHAT)
+    most = len(x) - itself
     if not 1 <= k <= most:
-        raise InputError(
-            f"the number of neighbours must lie in [1, {most}] for {len(points)} images, got {k}"
-        )
-    x = np.asarray(points, dtype=np.float32)
-    q = x if queries is None else np.asarray(queries, dtype=np.float32)
-    for part in (x, q):
-        if not np.isfinite(part).all():
-            bad = int((~np.isfinite(part)).any(1).sum())
-            raise InputError(f"neighbours cannot be found: {bad} of {len(part)} rows are not finite")
+        raise InputError(f"the number of neighbours must lie in [1, {most}] for {len(x)} images, got {k}")
+    x = finite(floats(x), _WHAT)
+    q = x if queries is None else finite(floats(numbers(queries, _WHAT)), _WHAT)
     if metric == "cosine":
-        x, q = _unit(x), _unit(q)
+        x, q = unit(x), unit(q)
     elif x.shape[1] <= _TREE_UP_TO:
         return _tree(x, q, k, itself)
-    if metric == "euclidean":
+    else:
         centre = x.mean(0)
         x, q = x - centre, q - centre
+    # not sooner: far from the origin float32 would lose what tells rows apart
+    x, q = x.astype(np.float32, copy=False), q.astype(np.float32, copy=False)
     squares = np.einsum("ij,ij->i", x, x)
     block = max(1, _BLOCK_ENTRIES // max(len(x), 1))
     indices = np.empty((len(q), k), np.int64)
@@ -121,6 +120,45 @@ def without_self(neighbours: Int[np.ndarray, "q k1"], rows: Int[np.ndarray, " q"
     return neighbours[~own].reshape(len(neighbours), -1)
 
 
+def check_metric(metric: str) -> None:
+    """Refuse a distance that is not one of :data:`Metric`."""
+    if metric not in get_args(Metric):
+        raise InputError(f"metric must be one of {', '.join(get_args(Metric))}; got {metric!r}")
+
+
+def numbers(x: Any, what: str) -> np.ndarray:
+    """Return what must be numbers of shape (n, d) as an array.
+
+    Raises
+    ------
+    InputError
+        It is something else; ``what`` needs it.
+    """
+    x = np.asarray(x)
+    if x.ndim != 2 or not x.shape[1] or x.dtype.kind not in "biuf":
+        raise InputError(f"{what} needs numbers of shape (n, d), got {x.dtype} {x.shape}")
+    return x
+
+
+def floats(x: np.ndarray) -> np.ndarray:
+    """Return numbers in their own precision, or in float32 where that is less."""
+    return x.astype(np.result_type(x.dtype, np.float32), copy=False)
+
+
+def finite(x: np.ndarray, what: str) -> np.ndarray:
+    """Return rows in which float32 holds every number; refuse others, by the name of what needs them."""
+    good = np.isfinite(x.astype(np.float32, copy=False)).all(1)
+    if not good.all():
+        raise InputError(f"{what} takes no NaN or infinity: {(~good).sum()} of {len(x)} rows are not finite")
+    return x
+
+
+def unit(x: np.ndarray) -> np.ndarray:
+    """Return rows of length 1; a row of zeros stays."""
+    norms = np.linalg.norm(x, axis=1, keepdims=True)
+    return x / np.where(norms > 0, norms, 1)
+
+
 def _tree(x: np.ndarray, q: np.ndarray, k: int, itself: bool) -> tuple[np.ndarray, np.ndarray]:
     distances, indices = cKDTree(x).query(q, k=np.arange(1, k + itself + 1), workers=-1)
     if itself:
@@ -129,11 +167,6 @@ def _tree(x: np.ndarray, q: np.ndarray, k: int, itself: bool) -> tuple[np.ndarra
         own[~own.any(1), -1] = True
         indices, distances = (a[~own].reshape(len(q), k) for a in (indices, distances))
     return indices.astype(np.int64), distances.astype(np.float32)
-
-
-def _unit(x: np.ndarray) -> np.ndarray:
-    norms = np.linalg.norm(x, axis=1, keepdims=True)
-    return x / np.where(norms > 0, norms, 1)
 
 
 def _largest(s: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:

@@ -49,6 +49,15 @@ def test_unknown_names(stripes):
         baseline("ablations", stripes)
 
 
+@pytest.mark.parametrize(
+    ("seed", "message"),
+    [(None, "seed must be a whole number, got None"), (-1, "seed must lie in [0, 2**63), got -1")],
+)
+def test_seeds_that_are_none(seed, message, stripes):
+    with pytest.raises(InputError, match=re.escape(message)):
+        baseline("pca", stripes, seed=seed)
+
+
 def test_a_map_like_any_other(photos, tmp_path):
     said, titles = [], set()
 

@@ -165,3 +165,6 @@ def test_a_module_gets_its_options(stripes):
     found, what = read_features(net, stripes, size=6, mean=[0.5], std=[0.25], device="cpu")
     assert found.shape == (120, 12)
     assert what == {"source": "torch module Sequential", "size": 6, "mean": [0.5], "std": [0.25]}
+    same, of_one = read_features(net, stripes, size=6, mean=0.5, std=0.25, device="cpu")
+    np.testing.assert_array_equal(same, found)
+    assert of_one == what

@@ -68,3 +68,8 @@ def test_no_pair_is_of_one_image_and_a_random_map_has_none():
 def test_refuses(z, message):
     with pytest.raises(InputError, match=message):
         distance_correlation(z, np.random.default_rng(0).normal(size=(len(z), 3)))
+
+
+def test_a_seed_out_of_range():
+    with pytest.raises(InputError, match=r"seed must lie in .*, got -1"):
+        distance_correlation(np.eye(5), np.eye(5), pairs=3, seed=-1)

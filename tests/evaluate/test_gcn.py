@@ -292,6 +292,8 @@ def test_run_ends():
         ({"splits": ["train"] * 2 + ["test"] * 4}, "each label has one training image"),
         ({"protocol": "best"}, "protocol must be one of honest, paper; got 'best'"),
         ({"repeats": 0}, "repeats must be at least 1, got 0"),
+        ({"seed": None}, "seed must be a whole number, got None"),
+        ({"seed": -1, "splits": ["train", "test"] * 3}, "seed must lie in [0, 2**63), got -1"),
         ({"temperature": 0}, "temperatures must be numbers in"),
         ({"x": np.ones((6, 2))}, "all 6 images lie in one place"),
         ({"x": np.full((6, 2), np.inf)}, "6 of 6 rows are not finite"),

@@ -225,6 +225,57 @@ def test_images_without_labels_are_not_judged_by_them():
     assert not np.isnan(each["trustworthiness"]).any()
 
 
+def test_superclasses_are_looked_for_among_images_that_have_both_labels():
+    m = some_map()
+    fine, coarse = (m.items.labels[k].copy() for k in ("label", "coarse_label"))
+    fine[::3] = coarse[1::3] = ""
+    found = measure(m, labels={"label": fine, "coarse": coarse}, ks=(15, 100), metrics=["superclass"])
+    known = (fine != "") & (coarse != "")
+    labels = {"label": fine[known], "coarse": coarse[known]}
+    assert found.scores == measure(m.take(known), labels=labels, ks=(15,), metrics=["superclass"]).scores
+    why = "100 neighbours are too many among those of 160 images whose labels it knows"
+    assert found.settings["left_out"] == {"superclass, k=100": why}
+    coarse[10:] = ""
+    with pytest.raises(InputError, match=r"superclass cannot be measured: .* in \[1, 2\] for 3 images"):
+        measure(m, labels={"label": fine, "coarse": coarse}, ks=(7, 9), metrics=["superclass"])
+
+
+def test_labels_that_are_never_asked_about_are_counted():
+    m = some_map()
+    y = np.where(np.arange(N) == 1, "rare", m.labels)
+    y[2] = "rare"  # both are training images
+    found = measure(m, labels={"label": y}, metrics=["knn"])
+    assert "rare" not in found.tables["per_class"]["label"]
+    score = find(found, "knn", setting="k=15")
+    assert score.detail == "120 -> 40 images, official split, labels without a test image: 1"
+    assert measure(m, labels={"label": m.labels}, metrics=["knn"]).scores[0].detail.endswith("official split")
+
+
+def test_columns_without_labels_in_places():
+    m = some_map()
+    y = m.labels.astype(object)
+    y[::3] = None
+    found = measure(m, labels={"label": y}, metrics=["purity"])
+    assert found.settings["columns"] == {"label": 6}
+    assert find(found, "purity", setting="k=1").detail == "106 images"
+
+
+def test_features_finer_than_float32_far_from_the_origin():
+    m = some_map()
+    h = np.round(m.features.astype(np.float64) * 2**24) / 2**24
+    near, far = (
+        measure(ImageMap(positions=m.positions, items=m.items, features=h + o), metrics=["knn", "purity"])
+        for o in (0, 2.0**25)
+    )
+    setting = "k=15, euclidean"
+    assert find(far, "knn", "features", setting).value == find(near, "knn", "features", setting).value
+
+
+def test_one_number_of_neighbours():
+    m = some_map()
+    assert measure(m, ks=5, metrics=["knn"]).scores == measure(m, ks=[5], metrics=["knn"]).scores
+
+
 def test_labels_reach_no_score_of_the_others():
     m = some_map()
     with_labels, without = measure_each(m), measure_each(m, labels={})

@@ -68,6 +68,7 @@ def test_by_cosine():
         (["a"] * 4, (1,), "purity needs at least two labels, got 1"),
         (["a", "a", "b", ""], (1, 3), "must lie in [1, 2] for 3 labelled images, got [1, 3]"),
         (["a", "a", "b", "b"], (0, 1), "must lie in [1, 3] for 4 labelled images, got [0, 1]"),
+        (["a", "a", "b", "b"], (), "must lie in [1, 3] for 4 labelled images, got []"),
     ],
 )
 def test_refuses(y, ks, message):
@@ -96,6 +97,12 @@ def test_a_neighbour_without_a_superclass_is_left_out():
     assert found.same_label == 0
 
 
+def test_superclasses_of_other_images():
+    near, y = np.array([[1], [0], [0]]), np.array(["cat", "dog", "oak"])
+    with pytest.raises(InputError, match=r"neighbours of 3 images need as many labels .*, got 3 and 2"):
+        superclass_share(near, y, y[:2])
+
+
 def test_superclass_of_random_neighbours_is_chance():
     rng = np.random.default_rng(0)
     fine = rng.integers(0, 12, 4000).astype(str)
@@ -122,3 +129,5 @@ def test_nothing_known_is_no_number():
 )
 def test_what_groups_labels(fine, coarse, grouped):
     assert is_superclass(np.array(list(fine)), np.array(list(coarse))) is grouped
+    # an image without a label is in no group, and in no group of such
+    assert is_superclass([*fine, None, "a"], [*coarse, "x", None]) is grouped

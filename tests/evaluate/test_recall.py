@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from augmap.errors import InputError
 from augmap.evaluate.recall import neighbor_recall
 
 
@@ -46,7 +49,26 @@ def test_some_rows_are_judged_among_all():
     rng = np.random.default_rng(0)
     z, h = rng.normal(size=(50, 2)), rng.normal(size=(50, 4))
     rows = np.array([7, 3, 40])
-    np.testing.assert_array_equal(neighbor_recall(z, h, k=4, rows=rows), neighbor_recall(z, h, k=4)[rows])
+    whole = neighbor_recall(z, h, k=4)
+    np.testing.assert_array_equal(neighbor_recall(z, h, k=4, rows=rows), whole[rows])
+    np.testing.assert_array_equal(neighbor_recall(z, h, k=4, rows=rows - 50), whole[rows])
+    mask = np.arange(50) % 3 == 0
+    np.testing.assert_array_equal(neighbor_recall(z, h, k=4, rows=mask), whole[mask])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"k": 0}, "k of neighbour recall must lie in [1, 11] for 12 images, got 0"),
+        ({"k": 12}, "k of neighbour recall must lie in [1, 11] for 12 images, got 12"),
+        ({"k": 2, "rows": [True] * 5}, "a mask of rows must have shape (12,), got (5,)"),
+        ({"k": 2, "rows": [12]}, "rows must lie in [0, 12)"),
+    ],
+)
+def test_refuses(options, message):
+    x = np.random.default_rng(0).normal(size=(12, 3))
+    with pytest.raises(InputError, match=re.escape(message)):
+        neighbor_recall(x, x, **options)
 
 
 def test_a_random_map():

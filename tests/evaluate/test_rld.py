@@ -228,11 +228,3 @@ def test_refuses(change, message):
     given = {"x": x, "labels": y, **change}
     with pytest.raises(InputError, match=re.escape(message)):
         relative_local_density(given.pop("x"), given.pop("labels"), **given)
-
-
-@pytest.mark.parametrize("x", [np.arange(12.0), np.full((12, 1), "x"), np.ones((12, 1), complex)])
-def test_refuses_what_is_no_table_of_numbers(x):
-    with pytest.raises(
-        InputError, match=re.escape(f"RLD needs numbers of shape (n, d), got {x.dtype} {x.shape}")
-    ):
-        density_graph.labelled(x, np.array(["a", "b"] * 6), "RLD")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -10,6 +11,15 @@ import pytest
 from augmap.errors import InputError
 from augmap.evaluate.clusters import kmeans_agreement
 from augmap.evaluate.splits import known_twice, label_splits, mean_and_sd, short_seed
+
+
+def test_two_folders_of_that_name_are_no_split():
+    """``rose/training`` and ``rose/test`` among five kinds of flowers."""
+    labels, splits = np.array(["a", "b"] * 20), np.full(40, "", "<U5")
+    splits[:12:2], splits[1] = "train", "test"
+    assert label_splits(labels, splits).how.startswith("stratified")
+    splits[2:30] = "train"
+    assert label_splits(labels, splits).how == "official"
 
 
 def test_the_official_split_by_hand():
@@ -59,6 +69,28 @@ def test_a_long_seed(seed):
 def test_short_seeds_are_themselves():
     assert [short_seed(seed) for seed in (0, 7, 2**32 - 1)] == [0, 7, 2**32 - 1]
     assert len({short_seed(seed) for seed in (2**32, 2**33, 2**62)} & {0}) == 0
+
+
+def test_a_rare_label_may_have_no_test_image():
+    y = np.array(["a"] * 200 + ["b"] * 200 + ["c"] * 2)
+    assert label_splits(y, repeats=1).unasked == 1
+    assert label_splits(y, ["train", "test"] * 201).unasked == 0
+    assert label_splits(y, ["train", "test"] * 200 + ["train"] * 2).unasked == 1
+
+
+@pytest.mark.parametrize("seed", [None, True, 1.0, "1"])
+def test_a_seed_is_a_whole_number(seed):
+    y = np.repeat(list("ab"), 30)
+    for splits in ((), ["train", "test"] * 30):
+        with pytest.raises(InputError, match=re.escape(f"seed must be a whole number, got {seed!r}")):
+            label_splits(y, splits, seed=seed)
+    assert label_splits(y, seed=np.int64(3)).how == label_splits(y, seed=3).how
+
+
+@pytest.mark.parametrize("repeats", [0, -1])
+def test_no_repeats(repeats):
+    with pytest.raises(InputError, match=f"repeats must be at least 1, got {repeats}"):
+        label_splits(np.repeat(list("ab"), 30), repeats=repeats)
 
 
 @pytest.mark.parametrize("seed", [-1, 2**63])

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from augmap import unfinished
-from augmap.api import Bars, Say, place
+from augmap.api import Bars, Say, check_enough, place
 from augmap.baselines.options import check_name, given, refuse
 from augmap.baselines.trained import TRAINED, trained
 from augmap.errors import InputError
+from augmap.fields import a_seed
 from augmap.imagemap import ImageMap
 from augmap.images.imageset import ImageSet
 from augmap.images.open import open_images
@@ -52,8 +53,8 @@ def baseline(
     init: str | Path | ImageMap | None = None,
     features: str | Path | np.ndarray | nn.Module | None = None,
     feature_size: int | None = None,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
     metric: str | None = None,
     pca: int | None = None,
     whitening: float | None = None,
@@ -121,6 +122,7 @@ def baseline(
     """
     started = time.monotonic()
     check_name(name)
+    a_seed(seed)
     output = Path(output) if output is not None else None
     train = {
         "budget": budget,
@@ -169,8 +171,7 @@ def baseline(
             progress=progress("reading images") if progress else None,
             **opening,
         )
-        if len(opened) < 2:
-            raise InputError(f"{opened.source}: a map needs at least 2 images, found {len(opened)}")
+        check_enough(opened)
         for note in opened.notes:
             say(note)
         settings = given({**tsne, **umap, "dim": dim})

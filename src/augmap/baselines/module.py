@@ -20,8 +20,8 @@ def module_features(
     pixels: np.ndarray,
     *,
     size: int | None = None,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
     device: str = "auto",
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[np.ndarray, dict[str, Any]]:
@@ -55,6 +55,6 @@ def module_features(
         module.to(home)
         for part, training in modes.items():
             part.training = training
-    settings = {"size": size, "mean": mean and list(mean), "std": std and list(std)}
+    settings = {"size": size, "mean": prepare.mean, "std": prepare.std}
     name = type(module).__name__
     return h, {"source": f"torch module {name}", **{k: v for k, v in settings.items() if v is not None}}

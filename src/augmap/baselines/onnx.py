@@ -21,8 +21,8 @@ def onnx_features(
     pixels: np.ndarray,
     *,
     size: int | None = None,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
     say: Callable[[str], None] = lambda line: None,
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[np.ndarray, dict[str, Any]]:
@@ -96,8 +96,8 @@ def onnx_features(
         return found[: len(block)]
 
     h = collect(pixels, compute, batch=batch or BATCH, progress=progress)
-    what = {"source": str(path), "size": size, "mean": mean, "std": std, "onnxruntime": version}
-    return h, {k: list(v) if isinstance(v, tuple) else v for k, v in what.items() if v is not None}
+    what = {"source": str(path), "size": size, "mean": prepare.mean, "std": prepare.std}
+    return h, {k: v for k, v in {**what, "onnxruntime": version}.items() if v is not None}
 
 
 def _metadata(texts: Mapping[str, str], path: Path) -> dict[str, Any]:

@@ -26,8 +26,8 @@ class Input:
     """Edge in pixels; None leaves images as they are."""
     channels: int | None = None
     """1 or 3; None leaves them as they are."""
-    mean: Sequence[float] | None = None
-    std: Sequence[float] | None = None
+    mean: float | Sequence[float] | None = None
+    std: float | Sequence[float] | None = None
     """Of pixels in [0, 1], one number or one a channel."""
 
     def __post_init__(self) -> None:
@@ -36,13 +36,14 @@ class Input:
         for name, values in (("mean", self.mean), ("std", self.std)):
             if values is None:
                 continue
+            values = np.atleast_1d(values).tolist()
+            object.__setattr__(self, name, values)
             if len(values) not in {1, self.channels or len(values)} or not np.isfinite(values).all():
                 raise InputError(
-                    f"{name} must be one number, or one for each of {self.channels} channels, "
-                    f"got {list(values)}"
+                    f"{name} must be one number, or one for each of {self.channels} channels, got {values}"
                 )
             if name == "std" and min(values) <= 0:
-                raise InputError(f"std must be positive, got {list(values)}")
+                raise InputError(f"std must be positive, got {values}")
 
     def __call__(self, pixels: np.ndarray) -> Float[Tensor, "b c h w"]:
         """Return a block of images, uint8 (b, h, w, c), as the network takes it."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from sklearn import config_context
 from sklearn.cluster import HDBSCAN, KMeans
 from sklearn.metrics import adjusted_mutual_info_score, adjusted_rand_score, silhouette_samples
 
 from augmap.errors import InputError
+from augmap.evaluate.inputs import labelled
 from augmap.evaluate.splits import few_enough, short_seed
-from augmap.neighbors import Metric
+from augmap.neighbors import Metric, check_metric, finite, floats, unit
 
 INITS = 10
 """Random starts of k-means, of which the best is kept."""
@@ -52,19 +53,19 @@ def silhouette(
     Raises
     ------
     InputError
-        Fewer than two labels, or nothing but labels with a single image.
+        Fewer than two labels, nothing but labels with a single image, an unknown metric, a number that is not
+        finite, or labels of other images.
 
     References
     ----------
     Rousseeuw, J. Comput. Appl. Math. 20, 1987
     """
-    rows, codes, names = _codes(labels, "silhouette")
-    if len(names) >= len(rows):
+    known, x, names, codes = labelled(x, labels, "silhouette")
+    if len(names) >= len(x):
         raise InputError(f"silhouette needs a label with two images, got {len(names)} labels, one image each")
-    known = np.asarray(x, np.float32)[rows]
-    out = np.full(len(labels), np.nan)
+    out = np.full(len(known), np.nan)
     with config_context(working_memory=_MEGABYTES):
-        out[rows] = silhouette_samples(known, codes, metric=metric)
+        out[known] = silhouette_samples(_single(x, metric, "silhouette"), codes, metric=metric)
     return out
 
 
@@ -81,17 +82,17 @@ def kmeans_agreement(
     Raises
     ------
     InputError
-        Fewer than two labels or more than ``MAX_LABELS``, or fewer distinct positions than labels.
+        Fewer than two labels or more than ``MAX_LABELS``, fewer distinct positions than labels, an unknown
+        metric, a number that is not finite, or labels of other images.
     """
-    rows, codes, names = _codes(labels, "k-means")
+    _, x, names, codes = labelled(x, labels, "k-means")
     few_enough(len(names), "k-means")
-    known = np.asarray(x, np.float32)[rows]
+    x = _single(x, metric, "k-means")
     if metric == "cosine":
-        norms = np.linalg.norm(known, axis=1, keepdims=True)
-        known = known / np.where(norms > 0, norms, 1)
-    if (distinct := len(np.unique(known, axis=0))) < len(names):
+        x = unit(x)
+    if (distinct := len(np.unique(x, axis=0))) < len(names):
         raise InputError(f"k-means with {len(names)} clusters needs as many positions, got {distinct}")
-    found = KMeans(len(names), n_init=INITS, random_state=short_seed(seed)).fit_predict(known)
+    found = KMeans(len(names), n_init=INITS, random_state=short_seed(seed)).fit_predict(x)
     return _agreement(codes, found)
 
 
@@ -112,18 +113,19 @@ def hdbscan_agreement(
     Raises
     ------
     InputError
-        Fewer than two labels, or fewer images than ``min_samples``.
+        Fewer than two labels, fewer images than ``min_samples``, a number that is not finite, or labels of
+        other images.
 
     Notes
     -----
     Time grows as n² times the dimension: seconds for 60,000 images in 2-D, hours for 512 features.
     """
-    rows, codes, _ = _codes(labels, "HDBSCAN")
-    if len(rows) <= min_samples:
-        raise InputError(f"HDBSCAN needs more than {min_samples} labelled images, got {len(rows)}")
-    size = cluster_size(len(rows)) if min_cluster_size is None else min_cluster_size
+    _, x, _, codes = labelled(x, labels, "HDBSCAN")
+    if len(x) <= min_samples:
+        raise InputError(f"HDBSCAN needs more than {min_samples} labelled images, got {len(x)}")
+    size = cluster_size(len(x)) if min_cluster_size is None else min_cluster_size
     judge = HDBSCAN(min_samples=min_samples, min_cluster_size=size, copy=True)
-    found = judge.fit_predict(np.asarray(x, np.float64)[rows])
+    found = judge.fit_predict(finite(x.astype(np.float64), "HDBSCAN"))
     return _agreement(codes, found)
 
 
@@ -132,13 +134,13 @@ def cluster_size(n: int) -> int:
     return max(5, min(MIN_CLUSTER_SIZE, n // 50))
 
 
-def _codes(labels: np.ndarray, what: str) -> tuple[Int[np.ndarray, " m"], Int[np.ndarray, " m"], np.ndarray]:
-    labels = np.asarray(labels, dtype=str)
-    rows = np.flatnonzero(labels != "")
-    names, codes = np.unique(labels[rows], return_inverse=True)
-    if len(names) < 2:
-        raise InputError(f"{what} needs at least two labels, got {len(names)}")
-    return rows, codes, names
+def _single(x: np.ndarray, metric: Metric, what: str) -> Float[np.ndarray, "n d"]:
+    """Return rows in float32; finer ones are centred before, or cut to length 1 for the cosine."""
+    check_metric(metric)
+    x = finite(floats(x), what)
+    if x.dtype == np.float32:
+        return x
+    return (unit(x) if metric == "cosine" else x - x.mean(0)).astype(np.float32)
 
 
 def _agreement(codes: np.ndarray, found: np.ndarray) -> Agreement:

@@ -7,7 +7,9 @@ from jaxtyping import Float, Int
 from scipy.stats import spearmanr
 
 from augmap.errors import InputError
-from augmap.neighbors import Metric, Progress
+from augmap.evaluate.inputs import same_images
+from augmap.fields import a_seed
+from augmap.neighbors import Metric, Progress, check_metric, numbers
 
 PAIRS = 200_000
 """Random pairs looked at; the standard error of the correlation is then below 0.0023."""
@@ -43,14 +45,18 @@ def distance_correlation(
     Raises
     ------
     InputError
-        Fewer than three images, or all distances on a side are equal.
+        Fewer than three images, all distances on a side are equal, an unknown metric, a seed out of range, or
+        positions and features are not of the same images.
     """
-    n = len(positions)
+    check_metric(metric)
+    a_seed(seed)
+    same_images(positions, features)
+    z, h = (numbers(x, "the correlation of distances") for x in (positions, features))
+    n = len(z)
     if n < 3 or pairs < 2:
         raise InputError(f"the correlation of distances needs 3 images and 2 pairs, got {n} and {pairs}")
     first, second = _pairs(n, pairs, seed)
     on_map, apart = np.empty(len(first)), np.empty(len(first))
-    z, h = np.asarray(positions, np.float32), np.asarray(features, np.float32)
     for start in range(0, len(first), _BLOCK):
         part = slice(start, start + _BLOCK)
         on_map[part] = _distances(z, first[part], second[part], "euclidean")

@@ -224,25 +224,3 @@ def each(
                     progress(part * len(tiles) + done, parts * len(tiles))
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def labelled(
-    x: np.ndarray, labels: np.ndarray, what: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return which images have a label, their rows of ``x``, the labels' names, and their numbers.
-
-    Raises
-    ------
-    InputError
-        ``x`` is not (n, d) numbers, ``labels`` of another length, or fewer than two labels.
-    """
-    x, labels = np.asarray(x), np.asarray(labels, dtype=str)
-    if x.ndim != 2 or not x.shape[1] or not np.issubdtype(x.dtype, np.number) or np.iscomplexobj(x):
-        raise InputError(f"{what} needs numbers of shape (n, d), got {x.dtype} {x.shape}")
-    if labels.shape != (len(x),):
-        raise InputError(f"{what} needs a label for each of {len(x)} images, got shape {labels.shape}")
-    known = labels != ""
-    names, codes = np.unique(labels[known], return_inverse=True)
-    if len(names) < 2:
-        raise InputError(f"{what} needs at least two labels, got {len(names)}")
-    return known, x if known.all() else x[known], names, codes

@@ -12,7 +12,8 @@ from jaxtyping import Float
 
 from augmap.errors import InputError
 from augmap.evaluate.adjacency import adjacency
-from augmap.evaluate.density_graph import density_graph, labelled
+from augmap.evaluate.density_graph import density_graph
+from augmap.evaluate.inputs import labelled
 from augmap.evaluate.probes import GcnProbe, LinearProbe, Protocol, Task, weights_in
 from augmap.evaluate.probes import run as run_probe
 from augmap.evaluate.splits import label_splits
@@ -126,11 +127,7 @@ def gcn_accuracy(
     """
     if protocol not in get_args(Protocol):
         raise InputError(f"protocol must be one of {', '.join(get_args(Protocol))}; got {protocol!r}")
-    if repeats < 1:
-        raise InputError(f"repeats must be at least 1, got {repeats}")
-    known, x, _, _ = labelled(x, labels, WHAT)
-    if len(splits) not in (0, len(known)):
-        raise InputError(f"splits must have {len(known)} entries, got {len(splits)}")
+    _, x, _, _ = labelled(x, labels, WHAT)
     parted = label_splits(labels, splits, repeats=repeats, seed=seed, what=WHAT)
     nodes = np.sort(np.concatenate(parted.pairs[0]))  # an official split may leave images out
     pairs = [tuple(np.searchsorted(nodes, part) for part in pair) for pair in parted.pairs]

@@ -9,8 +9,9 @@ from functools import partial
 import numpy as np
 from jaxtyping import Float, Int
 
+from augmap.evaluate.inputs import paired
 from augmap.evaluate.splits import LabelSplits, label_splits, mean_and_sd
-from augmap.neighbors import Metric, Progress, nearest
+from augmap.neighbors import Metric, Progress, floats, nearest
 
 K = 15
 """Neighbours that vote; the paper's number."""
@@ -58,8 +59,10 @@ def knn_accuracy(
     Raises
     ------
     InputError
-        Fewer than two labels, a label with a single image, or ``k`` out of range.
+        Fewer than two labels, a label with a single image, ``k`` or ``repeats`` out of range, an unknown
+        metric, a number that is not finite, or labels or splits for other images.
     """
+    x, labels = paired(x, labels, "kNN accuracy")
     parted = label_splits(labels, splits, repeats=repeats, seed=seed, what="kNN accuracy")
     return accuracy_of(knn_votes(x, parted, [k], metric=metric)[k], parted, k)
 
@@ -89,9 +92,9 @@ def knn_votes(
     for train, test in parted.pairs:
         show = None if progress is None else partial(_shifted, progress, done, total)
         near, _ = nearest(
-            np.asarray(x[parted.rows[train]], np.float32),
+            floats(x[parted.rows[train]]),
             max(ks),
-            queries=np.asarray(x[parted.rows[test]], np.float32),
+            queries=floats(x[parted.rows[test]]),
             metric=metric,
             progress=show,
         )

@@ -77,7 +77,9 @@ def _knn(s: Subject, column: str, y: np.ndarray, space: Space, with_each: bool, 
                 sd=_or_none(found.sd),
                 column=column,
                 setting=space.setting(f"k={k}"),
-                detail=_parted(found.n_train, found.n_test, found.split) + _seen(s, column, found.split),
+                detail=_parted(found.n_train, found.n_test, found.split)
+                + (f", labels without a test image: {parted.unasked}" if parted.unasked else "")
+                + _seen(s, column, found.split),
                 beside={"majority": float(majority)},
             )
         )
@@ -91,7 +93,7 @@ def _knn(s: Subject, column: str, y: np.ndarray, space: Space, with_each: bool, 
 
 
 def _per_class(counts: Int[np.ndarray, "c c"], parted: LabelSplits) -> dict[str, Any]:
-    """Return, for each label, how many of its test images its neighbours name, and what they say instead."""
+    """Return, for each label with test images, how many its neighbours name, and what they say instead."""
     out: dict[str, Any] = {}
     repeats = len(parted.pairs)
     for i, name in enumerate(parted.names.tolist()):
@@ -115,13 +117,16 @@ def _correct(s: Subject, y: np.ndarray) -> np.ndarray:
     rows = np.flatnonzero(y != "")
     names, codes = np.unique(y[rows], return_inverse=True)
     k = s.ks_up_to(len(rows) - 1)[0]
-    if len(rows) == s.n:
-        near = s.near(s.map)[:, :k]
-    else:
-        near, _ = nearest(s.positions[rows], k)
     out = np.full(s.n, np.nan)
-    out[rows] = vote(codes[near], len(names)) == codes
+    out[rows] = vote(codes[_near(s, s.map, rows, k)], len(names)) == codes
     return out
+
+
+def _near(s: Subject, space: Space, rows: Int[np.ndarray, " m"], k: int) -> Int[np.ndarray, "m k"]:
+    """Return the neighbours of some images among themselves, as indices into ``rows``."""
+    if len(rows) == s.n:
+        return s.near(space)[:, :k]
+    return nearest(space.floats[rows], k, metric=space.metric)[0]
 
 
 def _purity(s: Subject, column: str, y: np.ndarray, space: Space, progress: Progress) -> Found:
@@ -251,10 +256,12 @@ def _gcn(s: Subject, column: str, y: np.ndarray, space: Space, progress: Progres
 def _superclass(
     s: Subject, column: str, fine: np.ndarray, coarse: np.ndarray, space: Space, progress: Progress
 ) -> Found:
-    near = s.near(space)
+    rows = np.flatnonzero((fine != "") & (coarse != ""))
+    ks = s.ks_up_to(len(rows) - 1)
+    near = _near(s, space, rows, max(ks))
     scores = []
-    for k in s.ks_up_to(s.n - 1):
-        found: Mapping[str, float] = vars(superclass_share(near[:, :k], fine, coarse))
+    for k in ks:
+        found: Mapping[str, float] = vars(superclass_share(near[:, :k], fine[rows], coarse[rows]))
         scores.append(
             Score(
                 metric="superclass",
@@ -262,7 +269,7 @@ def _superclass(
                 value=found["value"],
                 column=column,
                 setting=space.setting(f"k={k}"),
-                detail=f"{int(((fine != '') & (coarse != '')).sum()):,} images",
+                detail=f"{len(rows):,} images",
                 beside={name: x for name, x in found.items() if name != "value" and not np.isnan(x)},
             )
         )

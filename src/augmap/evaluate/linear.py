@@ -12,8 +12,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from augmap.errors import InputError
+from augmap.evaluate.inputs import paired
 from augmap.evaluate.splits import few_enough, label_splits, mean_and_sd
-from augmap.neighbors import Progress
+from augmap.neighbors import Progress, finite, floats
 
 MAX_ITERATIONS = 1000
 """Steps of L-BFGS; standardised features need 50 to 300."""
@@ -58,18 +59,20 @@ def linear_accuracy(
     Raises
     ------
     InputError
-        Fewer than two labels, a label with a single image, or more than ``MAX_LABELS``.
+        Fewer than two labels, a label with a single image, more than ``MAX_LABELS``, ``repeats`` out of
+        range, a number that is not finite, or labels or splits for other images.
 
     Notes
     -----
     The paper fits the same model with the SAGA solver. The penalty (0.5 |w|², scikit-learn's) makes the
     optimum unique, so that any solver that converges finds it; L-BFGS does so in a fraction of the time.
     """
+    x, labels = paired(x, labels, "linear accuracy")
     parted = label_splits(labels, splits, repeats=repeats, seed=seed, what="linear accuracy")
     few_enough(len(parted.names), "linear accuracy")
     if any(len(np.unique(parted.codes[train])) < 2 for train, _ in parted.pairs):
         raise InputError("linear accuracy needs two labels among the training images")
-    x = np.asarray(x, np.float32)[parted.rows]
+    x = finite(floats(x)[parted.rows], "linear accuracy")
     shares, converged = [], True
     for number, (train, test) in enumerate(parted.pairs):
         mean, scale = x[train].mean(0, dtype=np.float64), x[train].std(0, dtype=np.float64)

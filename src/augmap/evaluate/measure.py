@@ -17,7 +17,8 @@ from augmap.evaluate.score import Measures, Score
 from augmap.evaluate.subject import Found, Subject, Task
 from augmap.fields import a_seed
 from augmap.imagemap import ImageMap
-from augmap.neighbors import Progress
+from augmap.items import label_column
+from augmap.neighbors import Progress, floats
 
 if TYPE_CHECKING:  # torch is imported where views are asked for
     from augmap.method.augment import Augmentation, UserTransform
@@ -47,7 +48,7 @@ def measure(
     pixels: np.ndarray | None = None,
     encoder: Encoder | None = None,
     augmentation: Augmentation | UserTransform | None = None,
-    ks: Sequence[int] | None = None,
+    ks: int | Sequence[int] | None = None,
     metrics: Sequence[str] | None = None,
     sample: int | None = None,
     seed: int = 0,
@@ -66,7 +67,7 @@ def measure(
         against, and what views are made of.
     encoder, augmentation : optional
         The map's encoder and what its views are drawn by; without them (or pixels) there is no agreement.
-    ks : sequence of int, optional
+    ks : int or sequence of int, optional
         Numbers of neighbours; by default 15, and fewer than half of the images where these are few. The first
         one is that of tables and of scores of single images.
     metrics : sequence of str, optional
@@ -109,7 +110,7 @@ def measure_each(
     pixels: np.ndarray | None = None,
     encoder: Encoder | None = None,
     augmentation: Augmentation | UserTransform | None = None,
-    ks: Sequence[int] | None = None,
+    ks: int | Sequence[int] | None = None,
     metrics: Sequence[str] | None = None,
     sample: int | None = None,
     seed: int = 0,
@@ -179,8 +180,10 @@ def _too_large(scores: Sequence[Score], s: Subject) -> dict[str, str]:
     for score in scores:
         if score.metric in WITH_KS:
             taken.setdefault(score.metric, set()).add(score.setting.split(",")[0])
+    of_known = f"those of {s.n:,} images whose labels it knows"
     return {
-        f"{metric}, k={k}": f"{k} neighbours are too many among {s.n:,} images"
+        f"{metric}, k={k}": f"{k} neighbours are too many among "
+        + (of_known if metric in WITH_LABELS and k < s.n else f"{s.n:,} images")
         for metric, settings in taken.items()
         for k in s.ks
         if f"k={k}" not in settings
@@ -207,21 +210,22 @@ def _subject(
     m: ImageMap,
     labels: Mapping[str, np.ndarray] | None,
     pixels: np.ndarray | None,
-    ks: Sequence[int] | None,
+    ks: int | Sequence[int] | None,
     sample: int | None,
     seed: int,
 ) -> tuple[Subject, np.ndarray, dict[str, str]]:
     """Return what is measured, its rows on the map, and what of the map is of no use."""
     left_out = {}
-    columns = {k: np.asarray(v, dtype=str) for k, v in (m.items.labels if labels is None else labels).items()}
+    columns = {k: label_column(v) for k, v in (m.items.labels if labels is None else labels).items()}
     for name, y in columns.items():
         if y.shape != (m.n,):
             raise InputError(f"labels {name!r} must have shape ({m.n},), got {y.shape}")
     if pixels is not None and (pixels.ndim != 4 or len(pixels) != m.n or pixels.dtype != np.uint8):
         raise InputError(f"pixels must be uint8 of shape ({m.n}, h, w, c), got {pixels.dtype} {pixels.shape}")
     ks = (max(1, min(K, ((sample or m.n) - 1) // 2)),) if ks is None else ks
-    if not len(ks) or any(k != int(k) or k < 1 for k in ks):
-        raise InputError(f"k must be whole numbers of at least 1, got {list(ks)}")
+    ks = [ks] if np.isscalar(ks) else list(ks)
+    if not ks or any(k != int(k) or k < 1 for k in ks):
+        raise InputError(f"k must be whole numbers of at least 1, got {ks}")
     rows = np.arange(m.n)
     if sample is not None:
         if not 2 <= sample <= m.n:
@@ -236,7 +240,7 @@ def _subject(
     return (
         Subject(
             positions=m.positions if whole else m.positions[rows],
-            features=None if features is None else np.asarray(features[rows], np.float32),
+            features=None if features is None else floats(features[rows]),
             images=pixels if whole or pixels is None else pixels[rows],
             labels={name: y[rows] for name, y in columns.items() if (y[rows] != "").any()},
             splits=[m.items.splits[i] for i in rows],

@@ -10,6 +10,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from augmap.errors import InputError
+from augmap.evaluate.inputs import labelled
+from augmap.items import label_column
 from augmap.neighbors import Metric, Progress, nearest, without_self
 
 KS = (1, 10, 100, 1000)
@@ -54,17 +56,13 @@ def neighbour_purity(
     Raises
     ------
     InputError
-        Fewer than two labels, or a ``k`` out of range.
+        Fewer than two labels, a ``k`` out of range, an unknown metric, a number that is not finite, or labels
+        of other images.
     """
-    labels = np.asarray(labels, dtype=str)
-    rows = np.flatnonzero(labels != "")
-    names, codes = np.unique(labels[rows], return_inverse=True)
-    if len(names) < 2:
-        raise InputError(f"purity needs at least two labels, got {len(names)}")
-    n, most = len(rows), max(ks)
-    if not 1 <= min(ks) <= most <= n - 1:
+    _, known, _, codes = labelled(x, labels, "purity")
+    n, most = len(known), max(ks, default=0)
+    if not 1 <= min(ks, default=0) <= most <= n - 1:
         raise InputError(f"k of purity must lie in [1, {n - 1}] for {n} labelled images, got {list(ks)}")
-    known = np.asarray(x)[rows]
     same = np.zeros(most)
     for start in range(0, n, _BLOCK):
         own = np.arange(start, min(start + _BLOCK, n))
@@ -113,11 +111,21 @@ def superclass_share(
     Parameters
     ----------
     neighbours : (n, k) int array
-        Nearest images of each image.
+        Nearest images of each image; looked for among all, those with both labels may be fewer than ``k``.
     labels, superclasses : (n,) arrays of str
         Images without either are left out, also as neighbours.
+
+    Raises
+    ------
+    InputError
+        The three are of different lengths.
     """
-    fine, coarse = (np.asarray(a, dtype=str) for a in (labels, superclasses))
+    fine, coarse = label_column(labels), label_column(superclasses)
+    if not len(neighbours) == len(fine) == len(coarse):
+        raise InputError(
+            f"neighbours of {len(neighbours)} images need as many labels and superclasses, "
+            f"got {len(fine)} and {len(coarse)}"
+        )
     known = (fine != "") & (coarse != "")
     fine_codes, coarse_codes = (np.unique(a, return_inverse=True)[1] for a in (fine, coarse))
     near = neighbours[known]
@@ -141,7 +149,7 @@ def superclass_share(
 
 def is_superclass(labels: np.ndarray, superclasses: np.ndarray) -> bool:
     """Whether every label lies in one superclass, and some superclass holds several labels."""
-    fine, coarse = (np.asarray(a, dtype=str) for a in (labels, superclasses))
+    fine, coarse = label_column(labels), label_column(superclasses)
     known = (fine != "") & (coarse != "")
     pairs = {(f, c) for f, c in zip(fine[known].tolist(), coarse[known].tolist(), strict=True)}
     outer = {c for _, c in pairs}

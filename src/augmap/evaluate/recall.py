@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Int
 
-from augmap.neighbors import Metric, nearest, without_self
+from augmap.errors import InputError
+from augmap.evaluate.inputs import same_images
+from augmap.items import row_numbers
+from augmap.neighbors import Metric, nearest, numbers, without_self
 
 
 def neighbor_recall(
@@ -20,14 +23,27 @@ def neighbor_recall(
 
     Parameters
     ----------
-    rows : array of q int, optional
-        Images to look at, among all; by default every one. A random map has a mean of k / (n - 1).
+    k : int
+        Below ``n``. A random map has a mean of k / (n - 1).
+    rows : array of q int, or (n,) mask, optional
+        Images to look at, among all; by default every one.
     metric : {"cosine", "euclidean"}
         In feature space; on the map it is Euclidean.
+
+    Raises
+    ------
+    InputError
+        ``k`` or a row is out of range, positions and features are not of the same images, an unknown metric,
+        or a number is not finite.
     """
-    rows = np.arange(len(positions)) if rows is None else np.asarray(rows)
+    same_images(positions, features)
+    n = len(positions)
+    if not 1 <= k <= n - 1:
+        raise InputError(f"k of neighbour recall must lie in [1, {n - 1}] for {n} images, got {k}")
+    rows = np.arange(n) if rows is None else row_numbers(rows, n)
     near = {}
     for name, x, how in (("map", positions, "euclidean"), ("features", features, metric)):
+        x = numbers(x, "neighbour recall")
         found, _ = nearest(x, k + 1, queries=x[rows], metric=how)
         near[name] = without_self(found, rows)
     return shared(near["map"], near["features"])

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from augmap.evaluate.density_graph import DensityGraph, Precision, Tile, density_graph, each, labelled
+from augmap.evaluate.density_graph import DensityGraph, Precision, Tile, density_graph, each
+from augmap.evaluate.inputs import labelled
 from augmap.neighbors import Progress
 
 TEMPERATURES = (1.0, 0.5, 0.2, 0.1, 0.05)

@@ -11,6 +11,7 @@ from sklearn.model_selection import StratifiedShuffleSplit
 
 from augmap.errors import InputError
 from augmap.fields import a_seed
+from augmap.items import label_column
 
 MAX_LABELS = 2000
 """Of linear classifiers and k-means: 60,000 images then need 0.5 GB and minutes."""
@@ -37,6 +38,11 @@ class LabelSplits:
         """Number of training and of test images."""
         return len(self.pairs[0][0]), len(self.pairs[0][1])
 
+    @property
+    def unasked(self) -> int:
+        """Number of labels that no pair has a test image of."""
+        return len(self.names) - len(np.unique(np.concatenate(self.test_labels())))
+
     def test_labels(self) -> list[Int[np.ndarray, " b"]]:
         """Return the true labels of the test images of each pair."""
         return [self.codes[b] for _, b in self.pairs]
@@ -52,24 +58,32 @@ def label_splits(
     labels : (n,) array of str
         Images with ``""`` are left out.
     splits : sequence of n str, optional
-        Where both ``train`` and ``test`` occur, that is the split; otherwise ``repeats`` random splits, 5/6
-        to 1/6, stratified by label: the paper's 50,000 to 10,000.
+        Where ``train`` and ``test`` occur, and most of the images are in one of them, that is the split: a
+        folder of that name among others says nothing. Otherwise ``repeats`` random splits, 5/6 to 1/6,
+        stratified by label: the paper's 50,000 to 10,000. There are as many test images as labels at least,
+        which need not be one of each: a rare label may have none, see :attr:`LabelSplits.unasked`.
     what : str
         What needs them, for the message of an error.
 
     Raises
     ------
     InputError
-        A seed out of range, fewer than two labels, or, without an official split, a label with one image.
+        A seed or number of repeats out of range, splits of another length, fewer than two labels, or, without
+        an official split, a label with one image.
     """
-    labels = np.asarray(labels, dtype=str)
+    a_seed(seed)
+    if repeats < 1:
+        raise InputError(f"repeats must be at least 1, got {repeats}")
+    labels = label_column(labels)
+    if len(splits) not in (0, len(labels)):
+        raise InputError(f"splits must have {len(labels)} entries, got {len(splits)}")
     rows = np.flatnonzero(labels != "")
     names, codes = np.unique(labels[rows], return_inverse=True)
     if len(names) < 2:
         raise InputError(f"{what} needs at least two labels with two images each, got {len(names)}")
     parts = np.asarray(splits, dtype=str)[rows] if len(splits) else np.full(len(rows), "")
     train, test = np.flatnonzero(parts == "train"), np.flatnonzero(parts == "test")
-    if len(train) and len(test):
+    if len(train) and len(test) and len(train) + len(test) > len(rows) / 2:
         return LabelSplits(rows=rows, names=names, codes=codes, pairs=[(train, test)], how="official")
     counts = np.bincount(codes)
     if counts.min() < 2:
@@ -95,7 +109,7 @@ def few_enough(labels: int, what: str) -> None:
 
 def known_twice(labels: np.ndarray) -> np.ndarray:
     """Return the labels with ``""`` for those that a single image has: no other image can confirm them."""
-    names, codes, counts = np.unique(np.asarray(labels, dtype=str), return_inverse=True, return_counts=True)
+    names, codes, counts = np.unique(label_column(labels), return_inverse=True, return_counts=True)
     return np.where(counts[codes] > 1, names[codes], "")
 
 

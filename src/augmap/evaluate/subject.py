@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float, Int, UInt8
 
 from augmap.evaluate.score import Score
-from augmap.neighbors import Metric, Progress, nearest
+from augmap.neighbors import Metric, Progress, floats, nearest
 
 MAP, FEATURES, PIXELS = "map", "features", "pixels"
 
@@ -27,8 +27,8 @@ class Space:
 
     @property
     def floats(self) -> Float[np.ndarray, "n d"]:
-        """The rows as float32, which for pixels is a copy of 4 times their size."""
-        return np.asarray(self.x, np.float32)
+        """The rows as float32 at least, which for pixels is a copy of 4 times their size."""
+        return floats(self.x)
 
     @property
     def title(self) -> str:
@@ -69,7 +69,7 @@ class Subject:
     Parameters
     ----------
     positions : (n, d) float32 array
-    features : (n, f) float32 array, optional
+    features : (n, f) float32 or float64 array, optional
     images : uint8 array of shape (n, h, w, c), optional
     labels : mapping of str to (n,) arrays of str
     splits : sequence of n str

@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from augmap.errors import InputError
-from augmap.neighbors import Metric, Progress, nearest
+from augmap.evaluate.inputs import same_images
+from augmap.neighbors import Metric, Progress, check_metric, finite, floats, nearest, numbers, unit
 
 _DIFFERENCES_UP_TO = 4
 """Dimensions up to which distances are sums of squared differences, which lose nothing."""
@@ -43,12 +44,14 @@ def trustworthiness(
     Raises
     ------
     InputError
-        ``k`` is out of range, or a number is not finite.
+        ``k`` is out of range, an unknown metric, a number is not finite, or positions and features are not of
+        the same images.
 
     References
     ----------
     Venna & Kaski, ICANN 2001
     """
+    same_images(positions, features)
     check_k(k, len(positions))
     near, _ = nearest(positions, k)
     return rank_score(neighbour_ranks(features, near, metric=metric, progress=progress))
@@ -67,6 +70,7 @@ def continuity(
     What lies near in the features must lie near on the map. Parameters and errors as for
     :func:`trustworthiness`.
     """
+    same_images(positions, features)
     check_k(k, len(positions))
     near, _ = nearest(features, k, metric=metric)
     return rank_score(neighbour_ranks(positions, near, progress=progress))
@@ -86,12 +90,13 @@ def neighbour_ranks(
 
     Notes
     -----
-    From 5 dimensions on distances are matrix products in float32 of centred or normalised rows: ranks are
-    exact but for images whose squared distances differ by less than about 1e-7 of the squared spread.
+    From 5 dimensions on distances are matrix products in float32 of rows that were centred or normalised in
+    their own precision: ranks are exact but for images whose squared distances differ by less than about 1e-7
+    of the squared spread.
     """
     n, k = neighbours.shape
     ranks = np.empty((n, k))
-    for i, far in enumerate(_rows(np.asarray(x, np.float32), metric)):
+    for i, far in enumerate(_rows(x, metric)):
         far[i] = np.inf  # an image is no neighbour of itself
         for column, mine in enumerate(far[neighbours[i]]):
             nearer = np.count_nonzero(far < mine)
@@ -120,25 +125,21 @@ def check_k(k: int, n: int) -> None:
 
 def _rows(x: Float[np.ndarray, "n d"], metric: Metric) -> Iterator[Float[np.ndarray, " n"]]:
     """Yield, for each row, what grows with the distance to every row; the array may be written to."""
+    check_metric(metric)
+    x = finite(floats(numbers(x, "the ranking of neighbours")), "the ranking of neighbours")
     n, d = x.shape
-    if not np.isfinite(x).all():
-        bad = int((~np.isfinite(x)).any(1).sum())
-        raise InputError(f"ranks cannot be found: {bad} of {n} rows are not finite")
     if metric == "euclidean" and d <= _DIFFERENCES_UP_TO:
         columns = np.ascontiguousarray(x.T)
         for i in range(n):
-            far = np.zeros(n, np.float32)
+            far = np.zeros(n, x.dtype)
             for column in columns:
                 difference = column - column[i]
                 difference *= difference
                 far += difference
             yield far
         return
-    if metric == "cosine":
-        norms = np.linalg.norm(x, axis=1, keepdims=True)
-        x = x / np.where(norms > 0, norms, 1)
-    else:
-        x = x - x.mean(0)
+    x = unit(x) if metric == "cosine" else x - x.mean(0)
+    x = x.astype(np.float32, copy=False)
     half = np.einsum("ij,ij->i", x, x) / 2 if metric == "euclidean" else np.zeros(n, np.float32)
     block = max(1, _BLOCK_ENTRIES // n)
     for start in range(0, n, block):
