@@ -117,10 +117,17 @@ def test_an_edited_file_counts_as_it_is(queues, reviewed):
     assert rows == [["name", "queue", "decision"], ["a/0.png", "mine", ""], ["b/1.png", "mine", "drop"]]
 
 
+def test_two_decisions_about_one_line_where_nothing_was_decided_before(queues, reviewed):
+    (reviewed / "review.csv").write_bytes(write_table([("name", "queue"), ("a/0.png", "mine")]))
+    twice = [{"line": 0, "name": "a/0.png", "decision": decision} for decision in ("drop", "keep")]
+    assert queues.decide(twice) == {"saved": 2, "decided": 1, "total": 1}
+    assert queues.read()["queues"][0]["groups"][0]["items"][0]["decision"] == "keep"
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
-    [(None, "augmap review MAP writes"), (b"", "no columns queue and name"), (b'a,"b\n', "not a table"),
-     (b"queue,name\nx\n", "line 2 has 1 entries")],
+    [(None, "augmap review MAP -o DIR writes"), (b"", "no columns queue and name"),
+     (b'a,"b\n', "not a table"), (b"queue,name\nx\n", "line 2 has 1 entries")],
 )  # fmt: skip
 def test_files_that_are_no_review(map_folder, page, content, why):
     if content is not None:
@@ -137,6 +144,17 @@ def test_a_link_is_not_followed(map_folder, tmp_path, page):
     (map_folder / "review.csv").symlink_to(tmp_path / "elsewhere.csv")
     answer = Asking(open_map(map_folder), page).get("/review.json")
     assert "link" in reason(answer)
+
+
+def test_a_review_that_comes_while_the_map_is_served(map_folder, page):
+    asking = Asking(open_map(map_folder), page)
+    meta = asking.get("/meta.json").json()
+    assert "augmap review MAP -o DIR" in meta["reasons"]["review"]
+    (map_folder / "review.csv").write_bytes(write_table([HEADER, *LINES]))
+    meta = asking.get("/meta.json").json()
+    assert (meta["capabilities"]["review"], "review" in meta["reasons"]) == (True, False)
+    (map_folder / "review.csv").unlink()
+    assert asking.get("/meta.json").json()["capabilities"]["review"] is False
 
 
 def test_over_the_wire(reviewed, page):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import http.client
+from urllib.parse import urlsplit
+
 import pytest
 
 from asking import HOST, TOKEN, Asking, reason
 from augmap.explorer.security import POLICY, Access, names_of, new_token, split_host
+from augmap.explorer.server import bind
 
 OURS = f"http://{HOST}"
 
@@ -97,6 +101,78 @@ def test_a_host_that_was_asked_for_is_one_more(shown, page):
 
 
 @pytest.mark.parametrize(
+    ("host", "arrived", "status"),
+    [
+        ("192.168.0.7:8765", "192.168.0.7", 200),
+        ("[fd00::7]:8765", "fd00::7", 200),
+        ("[FD00:0::7]", "fd00::7", 200),
+        ("192.168.0.7", "::ffff:192.168.0.7", 200),  # of a socket that listens to both kinds
+        ("192.168.0.8", "192.168.0.7", 403),
+        ("evil.example", "192.168.0.7", 403),
+        ("192.168.0.7.evil.example", "192.168.0.7", 403),
+        ("", "192.168.0.7", 403),
+        ("192.168.0.7", "/run/some.socket", 403),
+    ],
+)
+def test_the_address_at_which_a_request_arrives_is_one_more(ask, host, arrived, status):
+    """Whatever the machine calls itself; a foreign name that leads here is still foreign."""
+    messages = []
+    scope = {
+        "type": "http", "method": "GET", "path": "/meta.json", "query_string": b"",
+        "server": (arrived, 8765),
+        "headers": [(b"host", host.encode()), (b"cookie", b"augmap=the-token")],
+    }  # fmt: skip
+    _call(ask.app, scope, messages)
+    assert messages[0]["status"] == status
+
+
+@pytest.mark.parametrize("own", ["0.0.0.0", "::"])
+def test_the_address_that_is_printed_opens_the_page(ask, own, monkeypatch):
+    """Of a server that listens everywhere: one at which others reach it, whatever /etc/hosts says."""
+    monkeypatch.setattr("socket.gethostname", lambda: "nowhere.invalid")
+    try:
+        server = bind(own, 0)
+    except ValueError:
+        pytest.skip(f"no {own} here")
+    server.start(ask.app)
+    try:
+        address = urlsplit(server.address(TOKEN))
+        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=30)
+        connection.request("GET", f"/?{address.query}")
+        assert connection.getresponse().status == 303
+        connection.close()
+    finally:
+        server.close()
+
+
+def test_a_server_that_listens_everywhere_prints_where_others_reach_it(monkeypatch):
+    class Route:
+        """A datagram socket on a machine with a network."""
+
+        def __init__(self, family, kind):
+            pass
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *args):
+            pass
+
+        def connect(self, place):
+            pass
+
+        def getsockname(self):
+            return ("192.168.0.7", 40000)
+
+    server = bind("0.0.0.0", 0)
+    monkeypatch.setattr("augmap.explorer.server.socket.socket", Route)
+    with server.socket:
+        assert server.address("t") == f"http://192.168.0.7:{server.port}/?token=t"
+        monkeypatch.setattr(Route, "getsockname", lambda self: ("no network", 0))
+        assert server.address("t") == f"http://127.0.0.1:{server.port}/?token=t"
+
+
+@pytest.mark.parametrize(
     "headers",
     [
         {"origin": "http://evil.example"},
@@ -105,6 +181,7 @@ def test_a_host_that_was_asked_for_is_one_more(shown, page):
         {"origin": f"{OURS}.evil.example"},
         {"origin": f"ftp://{HOST}"},
         {"origin": ""},
+        {"origin": "http://["},
         {"sec-fetch-site": "cross-site"},
         {"sec-fetch-site": "same-site"},
         {"origin": OURS, "sec-fetch-site": "cross-site"},

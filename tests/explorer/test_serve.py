@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 
+import anyio
 import numpy as np
 import pytest
 from PIL import Image
@@ -211,6 +212,22 @@ def test_an_upload_is_counted_not_believed(placing, monkeypatch):
     long = placing.post("/embed", content=[bytes(100)] * 100, headers={"content-length": "5"})
     assert long.status_code == 413
     assert "larger than" in reason(long)
+
+
+def test_a_browser_that_leaves_in_the_middle_is_no_defect(placing):
+    """Starlette raises again what nobody answers, and uvicorn writes that down."""
+    messages, chunks = [], [{"type": "http.request", "body": b"x", "more_body": True}]
+
+    async def receive():
+        return chunks.pop() if chunks else {"type": "http.disconnect"}
+
+    async def send(message):
+        messages.append(message)
+
+    headers = [(b"host", b"127.0.0.1"), (b"cookie", b"augmap=the-token")]
+    scope = {"type": "http", "method": "POST", "path": "/embed", "query_string": b"", "headers": headers}
+    anyio.run(placing.app, scope, receive, send)
+    assert messages[0]["status"] == 400
 
 
 def test_a_slow_image_is_given_up(placing, monkeypatch):

@@ -90,19 +90,15 @@ class Queues:
         """
         with _writing:
             columns, lines = self._table()
-            name_at, decision_at = columns["name"], columns["decision"]
+            header, name_at, decision_at = self._header(), columns["name"], columns["decision"]
             assert name_at is not None
+            if decision_at is None:
+                decision_at, header = len(header), [*header, "decision"]
+                lines = [[*line, ""] for line in lines]
             for line, name, decision in map(_checked, decisions):
                 if not 0 <= line < len(lines) or lines[line][name_at] != name:
                     raise ConflictError("the review was written anew meanwhile; load the page again")
-                if decision_at is None:
-                    lines[line].append(decision)
-                else:
-                    lines[line][decision_at] = decision
-            header = self._header()
-            if decision_at is None:
-                decision_at, header = len(header), [*header, "decision"]
-                lines = [line if len(line) > decision_at else [*line, ""] for line in lines]
+                lines[line][decision_at] = decision
             self._write(write_table([header, *lines]))
         decided = sum(bool(line[decision_at]) for line in lines)
         return {"saved": len(decisions), "decided": decided, "total": len(lines)}
@@ -117,7 +113,7 @@ class Queues:
         try:
             data = self._path().read_bytes()
         except FileNotFoundError:
-            raise InputError("nothing to review yet: augmap review MAP writes the queues") from None
+            raise InputError("nothing to review yet: augmap review MAP -o DIR writes the queues") from None
         except OSError as error:
             raise InputError(f"{FILE} cannot be read ({error.strerror})") from None
         # a spreadsheet may have added the mark that UTF-8 can begin with
@@ -131,7 +127,10 @@ class Queues:
         header, *lines = self._read() or [[]]
         columns = {name: header.index(name) if name in header else None for name in COLUMNS}
         if columns["queue"] is None or columns["name"] is None:
-            raise InputError(f"{FILE} has no columns queue and name; write it again with augmap review MAP")
+            raise InputError(
+                f"{FILE} has no columns queue and name; move it away, and augmap review MAP -o DIR "
+                "writes it anew"
+            )
         for number, line in enumerate(lines):
             if len(line) != len(header):
                 raise InputError(

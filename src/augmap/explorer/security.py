@@ -64,10 +64,14 @@ class Access:
     cookie: str = "augmap"
     hosts: Collection[str] = ()
 
-    def admits_host(self, value: str) -> bool:
-        """Whether a Host header names this server."""
+    def admits_host(self, value: str, arrived: str | None = None) -> bool:
+        """Whether a Host header names this server.
+
+        So does the very address at which the request ``arrived``: where no name is asked for, none can have
+        been made to point here.
+        """
         name, _ = split_host(value)
-        return name in LOOPBACK or name in self.hosts
+        return name in LOOPBACK or name in self.hosts or _is_address(name, arrived)
 
     def admits_token(self, value: str | None) -> bool:
         """Whether this is the token; takes equally long whatever it is."""
@@ -82,7 +86,8 @@ def new_token() -> str:
 def names_of(host: str) -> tuple[str, ...]:
     """Return the Host names under which a server that listens on ``host`` is asked for, beside loopback's.
 
-    An address of no machine in particular (0.0.0.0) listens everywhere: then the names of this machine.
+    An address of no machine in particular (0.0.0.0) listens everywhere: then the names of this machine. Its
+    addresses need not be known, see :meth:`Access.admits_host`.
     """
     import socket
 
@@ -92,13 +97,7 @@ def names_of(host: str) -> tuple[str, ...]:
         return (host.lower(),)
     if not address.is_unspecified:
         return (f"[{address}]" if address.version == 6 else str(address),)
-    name = socket.gethostname().lower()
-    try:
-        known = {entry[4][0] for entry in socket.getaddrinfo(name, None)}
-    except OSError:
-        known = set()
-    literal = (f"[{a}]" if ":" in str(a) else str(a) for a in known)
-    return (name, socket.getfqdn().lower(), *literal)
+    return (socket.gethostname().lower(), socket.getfqdn().lower())
 
 
 def split_host(value: str) -> tuple[str, str]:
@@ -140,7 +139,8 @@ class Guard:
         """Answer of a request that comes from the wrong place."""
         headers = Headers(scope=scope)
         hosts = headers.getlist("host")
-        if len(hosts) != 1 or not self.access.admits_host(hosts[0]):
+        arrived, _ = scope.get("server") or (None, None)
+        if len(hosts) != 1 or not self.access.admits_host(hosts[0], arrived):
             return refuse(403, "this address is not one of the server's; open the one that augmap printed")
         if scope["method"] not in ("GET", "HEAD", "POST"):
             return refuse(405, "only GET and POST")
@@ -184,10 +184,22 @@ def refuse(status: int, reason: str) -> JSONResponse:
 
 def _is_own(origin: str, host: str) -> bool:
     """Whether an Origin is the very address that was asked."""
-    parts = urlsplit(origin)
+    try:
+        parts = urlsplit(origin)
+    except ValueError:  # no address at all
+        return False
     return (
         parts.scheme in ("http", "https") and parts.netloc.lower() == host.strip().lower() and not parts.path
     )
+
+
+def _is_address(name: str, arrived: str | None) -> bool:
+    """Whether a Host name is this IP address; one that IPv6 wraps around an IPv4 address is that."""
+    try:
+        asked, here = ipaddress.ip_address(name.strip("[]")), ipaddress.ip_address(arrived or "")
+    except ValueError:
+        return False
+    return asked in (here, getattr(here, "ipv4_mapped", None))
 
 
 def _cookie(headers: Headers, name: str) -> str | None:

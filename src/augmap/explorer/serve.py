@@ -12,7 +12,7 @@ import anyio
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -68,7 +68,7 @@ class Site:
 
     def meta(self, request: Request) -> dict[str, Any]:
         """Return ``meta.json``."""
-        found = self.blobs(request).meta()
+        found = self.blobs(request).meta() if _is_second(request) else self.shown.meta()
         if self.live is not None and found["capabilities"]["live"]:
             found["live"] = self.live.describe()
         return found
@@ -121,7 +121,12 @@ def make_app(site: Site, access: Access, *, static: Path = STATIC) -> Guard:
         *_live_routes(site),
         Route("/embed", embed, methods=["POST"]),
     ]
-    handlers: Any = {HTTPException: _refused, RefusedError: _refused_upload, Exception: _failed}
+    handlers: Any = {
+        HTTPException: _refused,
+        RefusedError: _refused_upload,
+        ClientDisconnect: _left,
+        Exception: _failed,
+    }
     return Guard(Starlette(routes=routes, exception_handlers=handlers), access)
 
 
@@ -281,6 +286,11 @@ def _refused(request: Request, error: Exception) -> Response:
 def _refused_upload(request: Request, error: Exception) -> Response:
     assert isinstance(error, RefusedError)
     return refuse(error.status, str(error))
+
+
+def _left(request: Request, error: Exception) -> Response:
+    """The browser has gone in the middle of what it sent, and sees no answer."""
+    return refuse(400, "the request broke off")
 
 
 def _failed(request: Request, error: Exception) -> Response:

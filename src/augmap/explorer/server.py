@@ -47,10 +47,9 @@ class Server:
         host = self.host
         try:
             address = ipaddress.ip_address(host)
-            if address.is_unspecified:  # listens everywhere; this machine is one of the places
-                host = "127.0.0.1"
-            elif address.version == 6:
-                host = f"[{address}]"
+            if address.is_unspecified:  # listens everywhere
+                address = _seen_by_others(self.socket.family)
+            host = f"[{address}]" if address.version == 6 else str(address)
         except ValueError:
             pass
         return f"http://{host}:{self.port}/?token={token}"
@@ -104,6 +103,17 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _seen_by_others(family: socket.AddressFamily) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Return the address from which this machine would reach another one; loopback where it reaches none."""
+    far = "2001:db8::1" if family == socket.AF_INET6 else "192.0.2.1"  # RFC 3849, RFC 5737: nobody's
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((far, 9))  # of a datagram socket: chooses a route, and sends nothing
+            return ipaddress.ip_address(probe.getsockname()[0])
+        except (OSError, ValueError):
+            return ipaddress.ip_address("127.0.0.1")
 
 
 def _try(host: str, port: int) -> socket.socket | None:

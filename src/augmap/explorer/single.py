@@ -95,7 +95,7 @@ def of_map(m: ImageMap, *, title: str, limit: int = 5000) -> SingleFile:
     reasons = {
         **_ABSENT,
         "regions": "regions are found by augmap explore MAP",
-        "review": "augmap review MAP writes the queues",
+        "review": "augmap review MAP -o DIR writes the queues",
         "replay": "this map was not watched while it formed: augmap fit --watch",
     }
     return single_file(m, build(m, title=title, near=near, reasons=reasons))

@@ -55,6 +55,16 @@ class Shown:
     find_regions: FindRegions | None = None
     """Divides the map, where that has not been done."""
 
+    def meta(self) -> dict[str, Any]:
+        """Return ``meta.json``; a review may have been written since the start, so that is looked up now."""
+        found = self.blobs.meta()
+        if self.queues is not None:
+            why = self.queues.why_not()
+            others = {name: reason for name, reason in found["reasons"].items() if name != "review"}
+            found["capabilities"] = {**found["capabilities"], "review": why is None}
+            found["reasons"] = others | ({} if why is None else {"review": why})
+        return found
+
     def original(self, row: int) -> Picture:
         """Return the original of a row; raises :class:`~augmap.explorer.originals.GoneError`."""
         return self.originals.get(self.m.items.names[row])

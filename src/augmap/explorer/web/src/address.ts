@@ -2,7 +2,7 @@
 
 import type { App } from "./app.ts";
 import { decode, encode, LONGEST, type Saved } from "./hash.ts";
-import { packMask, unpackMask } from "./mask.ts";
+import { Mask, packMask, unpackMask } from "./mask.ts";
 import type { Stage } from "./stage.ts";
 
 export function saveAddress(app: App, stage: Stage): { now: () => { url: string; complete: boolean } } {
@@ -46,28 +46,38 @@ export function saveAddress(app: App, stage: Stage): { now: () => { url: string;
 
 export const readAddress = (): Saved => decode(location.hash);
 
-/** What needs the columns: colour, filter, selection, image. */
+/** The column that an address colours by: null is one colour for all, undefined a column that is not there (yet). */
+export function columnOf(app: App, saved: Saved): string | null | undefined {
+  if (saved.colour === undefined) return app.state.colour;
+  return saved.colour === "" ? null : app.table.colours.find((c) => c.name === saved.colour && c.ready !== false)?.id;
+}
+
+/** What is painted over the points, at the start and where an address does not say. */
+export function layersOf(saved: Saved): Required<Pick<Saved, "contours" | "regions" | "pictures">> {
+  return { contours: saved.contours ?? false, regions: saved.regions ?? true, pictures: saved.pictures ?? true };
+}
+
+/** Colour, filter, selection, image and layers of an address; what it does not hold is as on a page just opened. */
 export async function restore(app: App, saved: Saved): Promise<void> {
-  if (saved.colour !== undefined) {
-    const spec = app.table.colours.find((c) => c.name === saved.colour);
-    const id = saved.colour === "" ? null : spec?.id;
-    if (id !== undefined && id !== app.state.colour) await app.colourBy(id);
-  }
-  if (saved.hidden || saved.range || saved.kept) {
-    app.state.hidden = new Set(saved.hidden ?? []);
-    app.state.range = saved.range ?? null;
-    app.state.kept = saved.kept ? unpackMask(saved.kept, app.table.n, app.table.order) : null;
-    app.refilter();
-  }
-  const mask = saved.selection ? unpackMask(saved.selection, app.table.n, app.table.order) : null;
-  if (mask) app.select(mask);
-  if (saved.image !== undefined) {
-    for (let i = 0; i < app.table.n; i++)
-      if (app.table.name(i) === saved.image) {
-        app.show(i);
-        break;
-      }
-  }
+  const { n, order } = app.table;
+  const unpack = (text: string | undefined) => (text ? unpackMask(text, n, order) : null);
+  const column = columnOf(app, saved);
+  if (column !== undefined && column !== app.state.colour) await app.colourBy(column);
+  // codes and values mean something in their own column alone
+  app.state.hidden = new Set(column === undefined ? [] : saved.hidden);
+  app.state.range = column === undefined ? null : (saved.range ?? null);
+  app.state.kept = unpack(saved.kept);
+  Object.assign(app.state, layersOf(saved));
+  app.refilter();
+  app.select(unpack(saved.selection) ?? new Mask(n));
+  app.show(saved.image === undefined ? -1 : rowOf(app.table, saved.image));
+  app.emit("layers");
+}
+
+/** The row of an image by its name, or -1. */
+function rowOf(table: App["table"], name: string): number {
+  for (let i = 0; i < table.n; i++) if (table.name(i) === name) return i;
+  return -1;
 }
 
 let chosen = false;

@@ -185,6 +185,7 @@ interface Label {
 /** Names of regions, or the picture of their medoid, largest first and never on top of each other. */
 export function regionLayer(app: App, ink: () => Ink, pictures: { on: boolean }): Layer {
   let placed: Label[] = [];
+  const seen = codesInSight(app);
   const at = (px: number, py: number) => placed.find((p) => px >= p.x && px <= p.x + p.w && py >= p.y && py <= p.y + p.h);
   return {
     paint(context, stage) {
@@ -197,7 +198,8 @@ export function regionLayer(app: App, ink: () => Ink, pictures: { on: boolean })
       const level = Math.min(first + depth, all.length - 1);
       context.font = `600 12px ${ink().font}`;
       context.textBaseline = "middle";
-      const order = [...all[level]!.regions].sort((a, b) => b.size - a.size);
+      const shown = seen(all[level]!.id, stage);
+      const order = all[level]!.regions.filter((r) => !shown || shown.has(r.code)).sort((a, b) => b.size - a.size);
       for (const region of order) {
         if (placed.length >= MOST_NAMES) break;
         const label = layOut(context, stage, region, level);
@@ -219,12 +221,31 @@ export function regionLayer(app: App, ink: () => Ink, pictures: { on: boolean })
   };
 }
 
+/** Finds the regions of a division that have an image in sight; null where nothing is hidden, or not known yet. */
+function codesInSight(app: App): (id: string, stage: Stage) => Set<number> | null {
+  let known: { id: string; visible: Mask; codes: Set<number> } | null = null;
+  const asked = new Set<string>();
+  return (id, stage) => {
+    const { visible } = app;
+    if (!visible) return null;
+    if (known?.id === id && known.visible === visible) return known.codes;
+    const column = app.table.get(id);
+    if (column) known = { id, visible, codes: new Set(Array.from(visible.rows(), (row) => column[row]!)) };
+    else if (!asked.has(id)) {
+      asked.add(id);
+      void app.table.load(id).then(() => stage.repaint(), () => undefined);
+    }
+    return column ? known!.codes : null;
+  };
+}
+
+/** Select the images of a region that are in sight; where all of them are hidden, the selection stays. */
 export async function selectRegion(app: App, level: number, code: number, mode: "replace" | "add" | "subtract"): Promise<void> {
   const id = app.meta.regions!.levels[level]!.id;
   const codes = await app.table.load(id);
   const mask = new Mask(app.table.n);
   for (let i = 0; i < codes.length; i++) if (codes[i] === code) mask.add(i);
-  app.select(mask, mode);
+  if (!app.visible || mask.and(app.visible).count) app.select(mask, mode);
 }
 
 const MOST_NAMES = 18; // more than these hide what they name

@@ -15,6 +15,7 @@ export function legend(app: App, say: (text: string) => void): HTMLElement {
   const body = el("div.legend-body");
   const status = el("div.legend-status");
   let query = "";
+  let listed = ""; // what the list of classes shows
 
   const options = () => {
     const groups: [string, ColumnSpec[]][] = [
@@ -38,7 +39,9 @@ export function legend(app: App, say: (text: string) => void): HTMLElement {
   });
 
   const render = () => {
+    const [at, before] = [body.querySelector(".classes")?.scrollTop ?? 0, listed];
     choice.value = app.state.colour ?? "";
+    listed = `${choice.value} ${query}`;
     const spec = app.state.colour === null ? undefined : app.table.spec(app.state.colour);
     if (!spec) fill(body, el("p.hint", {}, app.table.colours.length ? "Choose a column to colour the map by." : "No labels or scores on this map yet: augmap evaluate and augmap review add some."));
     else if (spec.kind === "score") fill(body, scale(app, spec));
@@ -49,6 +52,7 @@ export function legend(app: App, say: (text: string) => void): HTMLElement {
       field?.focus();
       field?.setSelectionRange(q.length, q.length);
     }));
+    if (listed === before) body.querySelector(".classes")?.scrollTo(0, at); // the same list, drawn anew
     count();
   };
   const count = () => {
@@ -170,8 +174,18 @@ function scale(app: App, spec: ColumnSpec): HTMLElement {
       app.refilter();
     }, 200);
   };
-  from.addEventListener("input", change);
-  to.addEventListener("input", change);
+  // neither end passes the other; where both lie at the right, the one that can still move lies above
+  const raise = () => (from.style.zIndex = Number(from.value) > STEPS / 2 ? "1" : "");
+  from.addEventListener("input", () => {
+    if (Number(from.value) > Number(to.value)) from.value = to.value;
+    raise();
+    change();
+  });
+  to.addEventListener("input", () => {
+    if (Number(to.value) < Number(from.value)) to.value = from.value;
+    change();
+  });
+  raise();
   let unknown = 0;
   for (let i = 0; i < values.length; i++) if (Number.isNaN(values[i])) unknown++;
   return el(

@@ -1,6 +1,6 @@
 // The page: opens the map, puts the parts together, and wires them.
 
-import { readAddress, restore, saveAddress, themeChosen } from "./address.ts";
+import { columnOf, layersOf, readAddress, restore, saveAddress, themeChosen } from "./address.ts";
 import { App } from "./app.ts";
 import { takeTagsUp } from "./carry.ts";
 import type { Theme } from "./colours.ts";
@@ -8,6 +8,7 @@ import { checkMeta } from "./columns.ts";
 import type { Meta } from "./contract.ts";
 import { el, fill, icon, iconButton, number, plural } from "./dom.ts";
 import { selectionPanel } from "./grid.ts";
+import type { Saved } from "./hash.ts";
 import { hoverCard } from "./hover.ts";
 import { help, listen, type Keys } from "./keys.ts";
 import { contourLayer, pictureLayer, readInk, regionLayer, ringLayer, threadLayer, type Ink } from "./layers.ts";
@@ -57,7 +58,7 @@ async function open(meta: Meta, source: Source, table: Table, notes: Notices, st
   const app = new App(meta, source, table, sprites, theme);
   stage = new Stage(table, `Map of ${plural(table.n, "image")}`, (problem) => contextProblem(problem, stage, notes));
   stage.background = ink.paper;
-  for (const key of ["contours", "regions", "pictures"] as const) app.state[key] = saved[key] ?? app.state[key];
+  Object.assign(app.state, layersOf(saved));
 
   const show = (row: number) => {
     app.show(row);
@@ -115,11 +116,17 @@ async function open(meta: Meta, source: Source, table: Table, notes: Notices, st
     stage.setBackground(ink.paper);
     app.emit("theme");
   };
+  /** The legend lies over the map where there is no place beside it; false if it was not open. */
+  const closeDrawer = () => {
+    const open = root.classList.contains("left-open");
+    root.classList.remove("left-open");
+    return open;
+  };
   const dialog = help(meta.info, quality(meta));
   const clear = () => {
     if (shapes.cancel()) return;
     card.leave();
-    if (replay.close()) return;
+    if (closeDrawer() || replay.close()) return;
     if (app.state.current >= 0) app.show(-1);
     else if (placed.close()) return;
     else if (app.state.selection.count) app.select(new Mask(table.n));
@@ -159,10 +166,11 @@ async function open(meta: Meta, source: Source, table: Table, notes: Notices, st
   const left = el("aside.left", { id: "left", "aria-label": "Legend and layers" }, legend(app, notes.say), layerSwitches(app), review.section,
     meta.capabilities.replay && !meta.live ? el("section.panel-section", {}, el("button.wide", { type: "button", onclick: () => void replay.open() }, icon("play"), "Replay the training")) : null);
   const right = el("aside.right", { id: "right", "aria-label": "Selection and image" }, selectionPanel(app, go, notes.say), placed.element, image.element);
-  const maps = el("div.maps", {}, el("div.pane", {}, stage.element));
+  const maps = el("div.maps", { onpointerdown: () => closeDrawer() }, el("div.pane", {}, stage.element));
   fill(
     root,
     el("header.top", {},
+      el("button.skip", { type: "button", onclick: () => stage.element.focus() }, "Skip to the map"),
       iconButton("menu", "Legend", () => root.classList.toggle("left-open")),
       el("h1", { title: meta.title }, meta.title.replace(/\.map$/, "")),
       el("span.count-all", {}, `${plural(table.n, "image")}`),
@@ -233,9 +241,10 @@ async function open(meta: Meta, source: Source, table: Table, notes: Notices, st
   Object.assign(globalThis, { augmapPage: { app, stage, pictures } });
 
   await stage.start(saved.view ?? null);
-  const first = saved.colour === undefined ? meta.color_by : saved.colour === "" ? null : (table.colours.find((c) => c.name === saved.colour)?.id ?? meta.color_by);
-  if (first !== null && table.has(first)) await table.load(first);
-  app.state.colour = first !== null && table.has(first) ? first : null;
+  app.state.colour = meta.color_by !== null && table.has(meta.color_by) ? meta.color_by : null;
+  const first = columnOf(app, saved);
+  if (first !== undefined) app.state.colour = first;
+  if (app.state.colour !== null) await table.load(app.state.colour);
   app.recolour();
   app.emit("filter");
   await new Promise(requestAnimationFrame);
@@ -248,12 +257,19 @@ async function open(meta: Meta, source: Source, table: Table, notes: Notices, st
   if (meta.capabilities.compare) await second();
   await later(app, notes);
   takeTagsUp(app);
-  await restore(app, saved);
-  if (saved.view) {
+  const arrive = async (link: Saved) => {
+    await restore(app, link);
+    if (!link.view) return;
     // panels may have opened: what the link shows is what was seen beside them
     for (let k = 0; k < 2; k++) await new Promise(requestAnimationFrame);
-    stage.lookAt(saved.view);
-  }
+    stage.lookAt(link.view);
+  };
+  if (Object.keys(saved).length) await arrive(saved);
+  addEventListener("hashchange", () => {
+    const link = readAddress();
+    if (link.theme && link.theme !== app.state.theme) setTheme(link.theme);
+    arrive(link).catch((e) => notes.say(`This link cannot be shown in full: ${reasonOf(e)}.`));
+  });
   app.emit("table", "tags");
   stage.repaint();
   document.documentElement.dataset.state = "ready";

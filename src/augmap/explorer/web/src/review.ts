@@ -38,13 +38,17 @@ export function reviewPanel(app: App, go: (row: number) => void, notes: Notices,
   let saving = false;
 
   const load = async () => {
+    let found: Review;
     try {
-      review = await app.source.review();
+      found = await app.source.review();
     } catch (e) {
       if (review) notes.banner("review", `The review cannot be loaded: ${reasonOf(e)}.`, { label: "Load again", run: () => void load() });
       else fill(section, el("h2.caption", {}, "Review"), el("p.hint", {}, `No review queues: ${reasonOf(e)}.`));
       return;
     }
+    notes.banner("review", "");
+    if (!unsaved.size && JSON.stringify(found) === JSON.stringify(review)) return; // nobody else has decided anything
+    review = found;
     // it may have been written anew: go on at the same image, with the decisions that are not saved
     const same = (a: Place) => (b: Place) => a.queue === b.queue && a.item.name === b.item.name;
     const [here, mine] = [places.slice(at, at + 1), [...unsaved]];
@@ -56,12 +60,21 @@ export function reviewPanel(app: App, go: (row: number) => void, notes: Notices,
         unsaved.set(place, decision);
       }
     at = here.length ? places.findIndex(same(here[0]!)) : -1;
-    if (at >= 0) show();
-    else close();
-    notes.banner("review", "");
+    if (at >= 0) {
+      render(places[at]!);
+      summary();
+    } else close();
     const gone = new Set([...here, ...mine.map(([old]) => old)].filter((old) => !places.some(same(old))).map((old) => old.item.name));
     if (gone.size) notes.say(`No longer in the review: ${[...gone].slice(0, 3).join(", ")}${gone.size > 3 ? " …" : ""}.`);
     void send();
+  };
+  /** Back at this tab: another one, or `augmap review`, may have written meanwhile. */
+  const lookAgain = async () => {
+    const busy = unsaved.size || saving || strip.querySelector("input")?.value;
+    if (document.hidden || app.source.offline || app.meta.live || busy) return;
+    if (!review) app.meta.capabilities = (await app.source.meta()).capabilities;
+    section.hidden = !app.meta.capabilities.review;
+    if (app.meta.capabilities.review) await load();
   };
   const of = (name: string) => places.filter((p) => p.queue === name);
   const decided = (some: Place[]) => some.filter((p) => p.item.decision).length;
@@ -137,7 +150,7 @@ export function reviewPanel(app: App, go: (row: number) => void, notes: Notices,
           label ? form : null,
           label ? el("datalist", { id: "labels-known" }, ...(label.categories ?? []).slice(1, 300).map((c) => el("option", { value: c }))) : null)),
     );
-    cards.querySelector(".current")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    for (const chosen of strip.querySelectorAll(".current, .tab[aria-selected=true]")) chosen.scrollIntoView({ block: "nearest", inline: "nearest" });
     if (held) [...strip.querySelectorAll("button")].find((b) => b.title === held)?.focus();
   };
   /** How many are decided; that alone changes while somebody types a label. */
@@ -203,6 +216,7 @@ export function reviewPanel(app: App, go: (row: number) => void, notes: Notices,
   };
 
   if (app.meta.capabilities.review) void load();
+  document.addEventListener("visibilitychange", () => void lookAgain().catch(() => undefined)); // or the server is away
   strip.addEventListener("keydown", (e) => {
     if (e.repeat && e.key === "Enter") e.preventDefault(); // held down it presses a button again and again
   });

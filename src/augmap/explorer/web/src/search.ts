@@ -13,6 +13,13 @@ interface Hit {
   run: () => void;
 }
 
+interface Found {
+  hits: Hit[];
+  /** How many labels, tags and regions were left out. */
+  more: number;
+}
+
+const NAMED = 14; // labels, tags and regions in the list
 const NAMES = 30;
 
 export function searchField(app: App, go: (row: number) => void, chosen: () => void): { element: HTMLElement; input: HTMLInputElement } {
@@ -22,6 +29,7 @@ export function searchField(app: App, go: (row: number) => void, chosen: () => v
   });
   const list = el("ul.hits", { id: "search-hits", role: "listbox", "aria-label": "Found", hidden: true });
   let hits: Hit[] = [];
+  let more = 0;
   let active = 0;
   let timer = 0;
 
@@ -44,16 +52,23 @@ export function searchField(app: App, go: (row: number) => void, chosen: () => v
           hit.row >= 0 && app.sprites.there ? app.sprites.element(hit.row, 26, "") : el("span.hit-mark", {}, hit.row >= 0 ? "" : "•"),
           el("span.hit-text", {}, hit.text), el("span.hit-note", {}, hit.note)),
       ),
-      hits.length ? null : el("li.none", {}, `0 of ${number(app.table.n)} images match “${input.value.trim()}”`),
+      ...remarks().map((text) => el("li.none", { role: "presentation" }, text)),
     );
     list.hidden = false;
     input.setAttribute("aria-expanded", "true");
     input.setAttribute("aria-activedescendant", hits.length ? `hit-${active}` : "");
   };
+  /** What there is to say below the list. */
+  const remarks = (): string[] => {
+    const lines = more ? [`and ${number(more)} more labels, tags and regions: type more of the name`] : [];
+    if (app.table.awaitsNames) lines.push("File names are still on their way.");
+    else if (!hits.length) lines.push(`0 of ${number(app.table.n)} images match “${input.value.trim()}”`);
+    return lines;
+  };
   const search = () => {
     const query = input.value.trim().toLowerCase();
     if (!query) return close();
-    hits = find(app, query, go);
+    ({ hits, more } = find(app, query, go));
     active = 0;
     render();
   };
@@ -65,6 +80,9 @@ export function searchField(app: App, go: (row: number) => void, chosen: () => v
     if (input.value.trim()) search();
   });
   input.addEventListener("blur", close);
+  app.on("table", () => {
+    if (!list.hidden && active === 0) search(); // names may have come
+  });
   input.addEventListener("keydown", (e) => {
     if (e.key === "Escape") {
       input.value = "";
@@ -85,14 +103,14 @@ export function searchField(app: App, go: (row: number) => void, chosen: () => v
   return { element: el("div.search.field", { role: "search" }, icon("search"), input, el("kbd", { "aria-hidden": "true" }, "/"), list), input };
 }
 
-/** What a query finds: labels and tags that contain it, regions, then file names. */
-export function find(app: App, query: string, go: (row: number) => void): Hit[] {
+/** What a query finds: labels, tags and regions that contain it, the best first, then file names. */
+export function find(app: App, query: string, go: (row: number) => void): Found {
   const { table } = app;
   const hits: Hit[] = [];
   for (const spec of table.labels)
     (spec.categories ?? []).forEach((name, code) => {
       const count = spec.counts?.[code] ?? 0;
-      if (!code || !count || !name.toLowerCase().includes(query) || hits.length > 40) return;
+      if (!code || !count || !name.toLowerCase().includes(query)) return;
       hits.push({
         kind: "label", text: name, note: `${spec.name} · ${number(count)}`, row: -1,
         run: () => void table.load(spec.id).then((values) => app.select(where(values, (v) => v === code))),
@@ -102,11 +120,11 @@ export function find(app: App, query: string, go: (row: number) => void): Hit[] 
     if (tag.toLowerCase().includes(query)) hits.push({ kind: "tag", text: tag, note: `tag · ${number(mask.count)}`, row: -1, run: () => app.select(mask) });
   app.meta.regions?.levels.forEach((level, k) => {
     for (const region of level.regions)
-      if (region.name?.toLowerCase().includes(query) && hits.length < 60)
+      if (region.name?.toLowerCase().includes(query))
         hits.push({ kind: "region", text: region.name, note: `region · ${number(region.size)}`, row: region.medoid, run: () => void selectRegion(app, k, region.code, "replace") });
   });
   hits.sort((a, b) => rank(a, query) - rank(b, query));
-  hits.length = Math.min(hits.length, 14);
+  const more = hits.splice(NAMED).length;
   const names = table.foldedNames();
   const found = new Mask(table.n);
   let total = 0;
@@ -119,7 +137,7 @@ export function find(app: App, query: string, go: (row: number) => void): Hit[] 
     }
   if (total > 1) hits.push({ kind: "all", text: `All ${number(total)} files with “${query}” in the name`, note: "select", row: -1, run: () => app.select(found) });
   for (const i of shown) hits.push({ kind: "file", text: table.name(i), note: table.label ? table.category(table.label.id, i) : "", row: i, run: () => go(i) });
-  return hits;
+  return { hits, more };
 }
 
 function rank(hit: Hit, query: string): number {

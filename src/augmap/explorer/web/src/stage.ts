@@ -154,6 +154,8 @@ export class Stage {
 
   /** Move smoothly; at once for those who want no motion. */
   fly(to: View, fitted = false): void {
+    // a panel may just have opened: who flies to an image means the middle of the place that is left
+    if (!fitted) for (const stage of [this, ...this.linked]) stage.resized();
     cancelAnimationFrame(this.flying);
     this.fitted = fitted;
     this.heading = to;

@@ -14,6 +14,8 @@ export class Table {
   private readonly asked = new Map<string, Promise<Numbers>>();
   private readonly here = new Map<string, Numbers>();
   private texts: Texts | null = null;
+  /** File names are still on their way. */
+  awaitsNames: boolean;
   private folded: string[] | null = null;
   private positionOfRow: Uint32Array | null = null;
 
@@ -25,6 +27,7 @@ export class Table {
   ) {
     this.n = meta.n;
     this.specs = new Map(meta.columns.map((c) => [c.id, c]));
+    this.awaitsNames = this.specs.has("name");
     this.x = x;
     this.y = y;
     this.cells = new Cells(x, y);
@@ -101,17 +104,22 @@ export class Table {
   }
 
   async loadNames(): Promise<void> {
-    if (!this.texts && this.specs.has("name")) this.texts = new Texts(await this.source.column("name"), this.n, "name");
+    try {
+      if (!this.texts && this.specs.has("name")) this.texts = new Texts(await this.source.column("name"), this.n, "name");
+    } finally {
+      this.awaitsNames = false;
+    }
   }
 
   name(row: number): string {
     return this.texts?.at(row) ?? `image ${row}`;
   }
 
-  /** All names in small letters, for searching. */
+  /** All names in small letters, for searching; none until they are here. */
   foldedNames(): string[] {
-    this.folded ??= Array.from({ length: this.texts ? this.n : 0 }, (_, i) => this.texts!.at(i).toLowerCase());
-    return this.folded;
+    const { texts } = this;
+    if (!texts) return [];
+    return (this.folded ??= Array.from({ length: this.n }, (_, i) => texts.at(i).toLowerCase()));
   }
 
   /** The label of a row, or "" where it is not known. */

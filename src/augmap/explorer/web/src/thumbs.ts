@@ -3,9 +3,11 @@
 import type { Table } from "./table.ts";
 
 const KEPT = 32; // decoded pages; 4 MB each at 1,024 px
+const AGAIN = 5000; // ms until a page that did not come may be asked for again
 
 export class Sprites {
-  private readonly pages = new Map<number, HTMLImageElement | "coming" | "failed">();
+  /** A page, or that it is on its way, or from when on it may be asked for again. */
+  private readonly pages = new Map<number, HTMLImageElement | "coming" | number>();
   readonly size: number;
 
   constructor(
@@ -75,7 +77,7 @@ export class Sprites {
       this.pages.set(index, there);
       return there;
     }
-    if (there === undefined) void this.fetch(index);
+    if (there === undefined || (there !== "coming" && performance.now() >= there)) void this.fetch(index);
     return null;
   }
 
@@ -90,7 +92,7 @@ export class Sprites {
       if (image.naturalWidth > edge || image.naturalHeight > edge) throw new Error(`page ${index} is larger than ${edge} px`);
       this.pages.set(index, image);
     } catch {
-      this.pages.set(index, "failed"); // its cells stay empty; the points are still there
+      this.pages.set(index, performance.now() + AGAIN); // its cells stay empty; the points are still there
     }
     for (const [page, there] of this.pages) {
       if (this.pages.size <= KEPT) break;

@@ -101,6 +101,14 @@ export const scenarios = {
       await open();
       const nameless = await page.evaluate(() => [...document.querySelectorAll("button, input, select, [tabindex]")].filter((e) => e.checkVisibility() && !(e.textContent.trim() || e.getAttribute("aria-label") || e.labels?.length || e.title)).map((e) => e.outerHTML));
       assert.deepEqual(nameless, []);
+      // past search and legend, however many classes there are
+      await page.keyboard.press("Tab");
+      const skip = page.getByRole("button", { name: "Skip to the map" });
+      assert.ok(await skip.evaluate((e) => e === document.activeElement && getComputedStyle(e).opacity === "1"));
+      await page.keyboard.press("Enter");
+      assert.ok(await page.evaluate(() => document.activeElement === augmapPage.stage.element));
+      assert.equal(await skip.evaluate((e) => getComputedStyle(e).opacity), "0");
+      await skip.focus();
       const seen = new Set();
       for (let k = 0; k < 60; k++) {
         await page.keyboard.press("Tab");
@@ -357,6 +365,20 @@ export const scenarios = {
       assert.ok(want > 0 && want < s.n);
       await page.keyboard.press("Home");
       await page.waitForFunction(() => augmapPage.app.visible === null);
+      // the ends do not pass each other
+      const high = page.getByLabel("Highest outlier shown");
+      for (let k = 0; k < 3; k++) await page.keyboard.press("PageUp");
+      await high.press("Home");
+      assert.equal(await high.inputValue(), await low.inputValue());
+      await low.press("End");
+      assert.equal(await high.inputValue(), await low.inputValue());
+      await high.press("End");
+      await low.press("End");
+      const b = await low.boundingBox();
+      await drag(page, [[b.x + b.width - 6, b.y + b.height / 2], [b.x + b.width / 2, b.y + b.height / 2]]);
+      assert.ok(Number(await low.inputValue()) < 600 && (await high.inputValue()) === "1000", "of two that lie together, the one that can move is taken");
+      await low.press("Home");
+      await page.waitForFunction(() => augmapPage.app.visible === null);
       await shot("score");
     },
   },
@@ -382,6 +404,39 @@ export const scenarios = {
       await page.keyboard.press("/");
       await page.locator("#search").fill("no such thing");
       await page.waitForFunction(() => /0 of .* match/.test(document.querySelector(".hits").textContent));
+    },
+  },
+
+  names_come_late: {
+    async run({ page, given }) {
+      let release;
+      const held = new Promise((go) => (release = go));
+      await page.route("**/col/name.bin", async (route) => {
+        await held;
+        await route.continue();
+      });
+      await page.goto(`${given.url}#regions=0`);
+      await page.waitForFunction(() => document.documentElement.dataset.state === "drawn");
+      await page.keyboard.press("/");
+      await page.keyboard.type("0123.png");
+      await page.waitForFunction(() => document.querySelector(".hits").textContent === "File names are still on their way.");
+      release();
+      await page.waitForFunction(() => document.querySelector(".hits li.active .hit-text")?.textContent === "photos/0123.png");
+    },
+  },
+
+  a_flight_ends_in_the_middle: {
+    async run({ page, open }) {
+      await open();
+      await page.keyboard.press("/");
+      await page.keyboard.type("0123.png");
+      await page.waitForSelector(".hits li.active");
+      await page.keyboard.press("Enter"); // opens the panel, and flies at once
+      await page.waitForSelector(".strip button");
+      await still(page);
+      const [x, y] = await screen(page, 123);
+      const [cx, cy] = await middle(page);
+      assert.ok(Math.hypot(x - cx, y - cy) < 2, `${[x, y]} is not ${[cx, cy]}`);
     },
   },
 
@@ -449,6 +504,33 @@ export const scenarios = {
       const view = await other.evaluate(() => augmapPage.stage.view);
       assert.ok(Math.abs(view.d - 0.7) < 1e-6 && Math.abs(view.v + 0.2) < 1e-6 && Math.abs(view.u - 0.1) < 1e-6, JSON.stringify(view));
       void given;
+    },
+  },
+
+  a_link_pasted_into_an_open_page: {
+    async run({ page, open }) {
+      await open();
+      await page.locator("#colour-by").selectOption({ label: "outlier" });
+      await page.evaluate(() => augmapPage.app.show(77));
+      await page.waitForSelector(".strip button");
+      await still(page);
+      await page.evaluate(() => augmapPage.stage.lookAt({ u: 0.1, v: -0.2, d: 0.7 }));
+      await page.waitForFunction(() => location.hash.includes("at=0.1%2C-0.2%2C0.7") && location.hash.includes("image="));
+      const [link, before] = [await page.evaluate(() => location.hash), await state(page)];
+      await page.keyboard.press("Escape");
+      await page.locator("#colour-by").selectOption({ label: "label" });
+      await page.locator(".swatch").first().click();
+      await page.locator(".class-name").nth(1).click();
+      await page.keyboard.press("f");
+      await page.waitForFunction(() => location.hash.includes("hide=") && location.hash.includes("select="));
+      await page.evaluate((hash) => (location.hash = hash), link);
+      await page.waitForFunction(() => {
+        const { u, v, d } = augmapPage.stage.view;
+        return Math.hypot(u - 0.1, v + 0.2, d - 0.7) < 1e-6;
+      });
+      await still(page);
+      assert.deepEqual(await state(page), { ...before, hovered: -1 });
+      assert.ok(Math.abs(await page.evaluate(() => augmapPage.stage.view.u) - 0.1) < 1e-6, "and stays there");
     },
   },
 
@@ -631,6 +713,38 @@ export const scenarios = {
     },
   },
 
+  the_review_changes_elsewhere: {
+    async run({ page, open, given }) {
+      const text = await readFile(given.review, "utf8");
+      const [header, ...lines] = text.replaceAll(/(drop|keep|relabel:\w+)(?=\r?$)/gm, "").trimEnd().split(/\r?\n/);
+      const write = (some) => writeFile(given.review, [header, ...some].join("\n") + "\n");
+      const back = () => page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+      const done = (text) => page.waitForFunction((t) => document.querySelector(".review .queue .count")?.textContent === t, text);
+      await write(lines);
+      await page.route("**/meta.json", async (route) => { // no review yet
+        const meta = await (await route.fetch()).json();
+        meta.capabilities.review = false;
+        await route.fulfill({ json: meta });
+      });
+      await open();
+      await page.unroute("**/meta.json");
+      assert.ok(await page.locator(".review").isHidden());
+      await back();
+      await done("0 / 6");
+      await page.keyboard.press("]");
+      await write(lines.map((line, k) => (k < 2 ? `${line}drop` : line)));
+      await back();
+      await done("2 / 6");
+      assert.equal(await page.locator(".review-strip .verdict").count(), 2);
+      await page.locator(".review-strip input[type=text]").fill("half a la");
+      await write(lines);
+      await back();
+      await painted(page);
+      assert.equal(await page.locator(".review-strip input[type=text]").inputValue(), "half a la", "typing is not disturbed");
+      await writeFile(given.review, text);
+    },
+  },
+
   decided_while_saving: {
     async run({ page, open, given }) {
       let release;
@@ -736,7 +850,12 @@ export const scenarios = {
       await page.getByRole("button", { name: "Legend" }).click();
       await page.waitForFunction(() => document.querySelector(".left").getBoundingClientRect().x === 0);
       await shot("drawer");
+      const drawer = () => page.evaluate(() => document.getElementById("app").classList.contains("left-open"));
+      await page.keyboard.press("Escape");
+      assert.ok(!(await drawer()));
       await page.getByRole("button", { name: "Legend" }).click();
+      await page.mouse.click(500, 300);
+      assert.ok(!(await drawer()), "the map closes it too");
       await page.evaluate(() => augmapPage.app.show(5));
       await page.waitForSelector(".strip button");
       assert.equal(Math.round((await box(page)).width), 760);
@@ -751,12 +870,19 @@ export const scenarios = {
   on_a_phone: {
     viewport: { width: 390, height: 780 },
     async run({ page, open, shot }) {
+      await page.route("**/review.json", async (route) => {
+        const review = await (await route.fetch()).json();
+        for (const queue of ["disagreement", "uncertain", "islands"]) review.queues.push({ ...review.queues[1], queue });
+        await route.fulfill({ json: review });
+      });
       await open();
       const b = await page.getByRole("button", { name: "Help" }).boundingBox();
       assert.ok(b.x + b.width <= 390, `help ends at ${b.x + b.width}`);
       await page.waitForSelector(".review .queue", { state: "attached" });
       await page.keyboard.press("]");
       await page.getByRole("button", { name: "Keep" }).click({ trial: true });
+      await page.locator(".tab").last().evaluate((tab) => tab.click()); // as [ and ] come to it: nobody has scrolled there
+      assert.ok(await page.locator(".tabs").evaluate((tabs) => tabs.querySelector("[aria-selected=true]").getBoundingClientRect().right <= tabs.getBoundingClientRect().right + 1), "the chosen queue is in sight");
       await shot("review");
     },
   },
