@@ -171,7 +171,7 @@ class Runtime:
     """Processes on one machine."""
     nodes: int = 1
     checkpoint_every: float | None = 300.0
-    """Seconds between checkpoints; None writes one only when asked to stop."""
+    """Seconds between checkpoints; None writes them only at the end of a stage and when asked to stop."""
     threads: int | None = None
     """CPU threads; None takes as many as are fastest, where a precision or a length is measured as well (see
     :mod:`augmap.method.threads`), and else PyTorch's number."""

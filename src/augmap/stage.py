@@ -99,7 +99,8 @@ class Stage:
     view_scale: float | None = 1.0
     """Edge of a view as a share of the image's, but at least 16 pixels, or all that it has. None: that of the
     mean crop, so that things are as large in views as in the plain images of the map (Touvron et al., NeurIPS
-    2019, arXiv 1906.06423); smaller views also cost less."""
+    2019, arXiv 1906.06423); smaller views also cost less. A network of the user's that takes images of one
+    size alone gets views of that."""
 
     train: Trained = "all"
     """Which weights learn; the rest is frozen whole, running statistics included."""

@@ -108,9 +108,10 @@ def test_a_held_run_has_a_checkpoint_and_goes_on_to_the_same_bits(tmp_path):
     held = []
 
     def look_in():
-        while not (tmp_path / "checkpoint.json").exists():
-            pass
-        held.append((len(onlooker.reports), json.loads((tmp_path / "checkpoint.json").read_text())))
+        record, found = tmp_path / "checkpoint.json", {"stage": 0}
+        while found["stage"] == 0:  # the end of the first stage has one too
+            found = json.loads(record.read_text()) if record.exists() else found
+        held.append((len(onlooker.reports), found))
         onlooker.control.resume()
 
     threading.Thread(target=look_in, daemon=True).start()
@@ -128,7 +129,7 @@ def stage_watch(control, kept, steps=40):
         fabric=cpu(), listeners=(), keep_every=None, stop=stop, log=[], clock=clock, control=control
     )
     span = Span(stage=Stage(name="s", steps=steps), number=0, stages=1, steps=steps, per_epoch=100.0, batch=8)
-    return StageWatch(watch, span, lambda done, losses: kept.append(done)), stop
+    return StageWatch(watch, span, lambda done, losses, ended: kept.append(done)), stop
 
 
 def test_ctrl_c_ends_a_held_run():
@@ -197,11 +198,13 @@ def test_a_wish_between_two_stages_shortens_the_next():
         (Stage(name="s", steps=1000), 3.0, 6),
         (Stage(name="s", steps=4), 3.0, 4),
         (Stage(name="s", steps=1000), 0.0, 1),
+        (Stage(name="s", steps=1000, stop=800), 3.0, 6),
+        (Stage(name="s", steps=1000, stop=5), 3.0, 5),
     ],
 )
 def test_shortened_by_hand(stage, seconds, steps):
     short = shortened(stage, seconds, 0.5, 3.0)
-    assert (short.steps, short.epochs) == (steps, None)
+    assert (short.steps, short.epochs, short.stop) == (steps, None, None)
     assert short.warmup_epochs == pytest.approx(min(stage.warmup_epochs, steps / 3 / 10))
 
 

@@ -9,6 +9,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import nn
 
+from augmap.errors import InputError
 from augmap.method.batchnorm import (
     AllRanksBatchNorm,
     freeze_statistics,
@@ -97,6 +98,19 @@ def test_synchronise_keeps_names_and_weights_and_can_be_undone():
     norm = nn.BatchNorm1d(3, eps=0.1, momentum=0.3).eval()
     alone = synchronise(norm)
     assert (type(alone), alone.eps, alone.momentum, alone.training) == (AllRanksBatchNorm, 0.1, 0.3, False)
+
+
+def test_a_batchnorm_of_another_kind_is_refused():
+    """It may hold an activation, which a converted one would lose."""
+
+    class Active(nn.BatchNorm2d):
+        def forward(self, x):
+            return torch.relu(super().forward(x))
+
+    module = nn.Sequential(nn.Conv2d(1, 2, 1), Active(2))
+    with pytest.raises(InputError, match=r"1 is a BatchNorm of its own kind \(Active\).*one device"):
+        synchronise(module)
+    assert type(module[1]) is Active
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -239,6 +239,39 @@ def test_stages_of_given_length_end_with_the_budget():
     assert plan.deadline(stages, 0) == pytest.approx(clock.now + 98 + 2)
 
 
+def test_a_fixed_length_beside_shares_is_refused():
+    stages = Stage(name="pretrain", share=1.0), Stage(name="map", steps=60)
+    with pytest.raises(InputError, match="stage 'map' has a length of its own beside stages that share"):
+        run_small(small_config(*stages, budget=100.0))
+
+
+def test_a_budget_that_is_spent_before_the_first_step(monkeypatch):
+    """By steps that take longer than all of it: nobody waits for the rest of the measurements."""
+    clock, steps = Clock(), []
+    real = probe.stage_loss
+
+    def slow(*given):
+        steps.append(clock.now)
+        clock.now += 40.0
+        return real(*given)
+
+    monkeypatch.setattr(probe, "stage_loss", slow)
+    config = small_config(Stage(name="map", share=1.0), budget=100.0, precision="auto")
+    with pytest.raises(InputError, match="a budget of 100 s is over before training could begin"):
+        run_small(config, clock=clock, started=clock.now)
+    assert len(steps) == 3
+
+
+def test_a_spent_budget_searches_no_neighbours(monkeypatch):
+    monkeypatch.setattr(prepare, "graph_seconds", lambda *a, **k: 30.0)
+    monkeypatch.setattr(graphs, "nearest", lambda *a, **k: pytest.fail("neighbours were searched"))
+    config = small_config(Stage(name="map", share=1.0, edges="pixels"), budget=100.0)
+    clock = Clock()
+    monkeypatch.setattr(prepare, "finish_seconds", lambda *a, **k: 120.0)  # nothing is left
+    with pytest.raises(InputError, match="the neighbour graph of stage 'map' alone takes about 30 s"):
+        run_small(config, clock=clock, started=clock.now)
+
+
 def test_a_real_budget(tmp_path):
     """The digits in 8 s. What other programs do to this machine after training is not in our hands."""
     import augmap

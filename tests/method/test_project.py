@@ -53,6 +53,14 @@ def test_alone_or_in_any_batch(backbone, monkeypatch):
         assert np.abs(project(e, PIXELS[order])[0] - outcome.positions[order]).max() < 1e-5 * span
 
 
+@pytest.mark.parametrize(("edge", "batch"), [(8, 512), (64, 512), (128, 128), (224, 41), (2000, 16)])
+def test_as_many_images_as_have_so_many_pixels(edge, batch):
+    """A batch of large images would not fit where a step of few of them does."""
+    images = Source(np.broadcast_to(np.uint8(0), (600, edge, edge, 3)), torch.device("cpu"))
+    assert projecting._batch(images) == batch
+    assert projecting._batch(Source(torch.zeros(600, 9), torch.device("cpu"))) == 512
+
+
 def test_features_that_are_known_are_not_computed_again(monkeypatch):
     e = encoder()
     monkeypatch.setattr(projecting, "BATCH", 32)
@@ -127,7 +135,7 @@ def test_settled_statistics_are_those_of_the_plain_images():
 
 def test_settled_statistics_are_a_function_of_the_seed(monkeypatch):
     monkeypatch.setattr(projecting, "BATCH", 16)
-    monkeypatch.setattr(projecting, "_STATISTICS_BATCHES", 2)
+    monkeypatch.setattr(projecting, "_STATISTICS", 32)
 
     def settled(seed):
         e = encoder()

@@ -17,6 +17,8 @@ from augmap.config import Runtime
 from augmap.errors import InputError, Interrupted
 from augmap.method import checkpoint as checkpoints
 from augmap.method import probe
+from augmap.method.audience import Audience
+from augmap.method.control import Control
 from augmap.stage import Stage
 from pictures import ROOT
 
@@ -148,6 +150,7 @@ def test_checkpoints_as_often_as_asked(tmp_path, monkeypatch):
     steps.clear()
     run(CONFIGS["paper"], folder=tmp_path, every=1000.0)
     assert steps == ends
+    steps.clear()
     run(CONFIGS["paper"], folder=tmp_path, every=None)
     assert steps == ends
 
@@ -193,6 +196,29 @@ def test_stopped_between_steps(title, where, step, tmp_path):
     outcome, _ = resume("layout", tmp_path)
     assert same_bits(outcome, unbroken("layout"))
     assert outcome.before > 0
+
+
+@pytest.mark.parametrize("every", [1000.0, None])
+def test_a_stage_that_ended_early_is_not_gone_on_with(every, tmp_path):
+    """Somebody wants the end of the first stage, and stops the run before the next one has its layout."""
+
+    def finish(report):
+        if (report.stage_number, report.step) == (0, 4):
+            control.finish()
+
+    control = Control()
+    audience = Audience(
+        begin=lambda images: np.arange(4), show=lambda z, report: None, listen=finish, control=control
+    )
+    seen = {"probe": np.arange(4), "progress": Stopping("layout")}
+    with pytest.raises(Interrupted, match=r"before stage 2 \(map\); a checkpoint was saved"):
+        again("layout", folder=tmp_path, every=every, audience=audience, **seen)
+    kept = checkpoints.load(tmp_path)
+    assert (kept.stage, kept.step) == (0, 5)
+    assert kept.info["hurry"] > 0
+    outcome, _ = resume("layout", tmp_path)
+    assert [stage.stop for stage in outcome.config.stages] == [5, None]
+    assert [line["step"] for line in outcome.log if line["stage"] == "pretrain"] == [3, 5]
 
 
 @pytest.mark.parametrize("folder", [True, False])

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from runs import Small, run, same_bits, small_config, stripes, task, three_stages, with_neighbors
+from torch import nn
 
 from augmap.config import Config
 from augmap.errors import InputError, TrainingError
@@ -167,18 +168,41 @@ def test_a_short_batch_with_nothing_to_compare_is_refused_at_the_start():
 def test_precision_is_probed_and_written_down(monkeypatch):
     asked = []
 
-    def probe(encoder, stage, graphs, config, fabric, *, seconds, between):
-        asked.append((stage.name, seconds))
+    def probe(encoder, stage, graphs, config, fabric, *, seconds, most, between):
+        asked.append((stage.name, seconds, most))
         assert {p: graph.low for p, graph in graphs.items()} == {"float32": False, "bfloat16": True}
         return "bfloat16"
 
     monkeypatch.setattr(prepare, "faster_precision", probe)
     config = small_config(Stage(name="s", steps=2), precision="auto")
     outcome = run(config, PIXELS)
-    assert asked == [("s", prepare.PROBE_SECONDS / 2)]
+    assert asked == [("s", prepare.PROBE_SECONDS / 2, 2)]  # no longer than the stage itself
     assert outcome.config.precision == "bfloat16"
     assert same_bits(outcome, run(config.replace(precision="bfloat16"), PIXELS))
     assert len(asked) == 1
+
+
+class Flat(nn.Module):
+    """Takes images of 24 px and no others, and has a parameter of five axes."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.Flatten(), nn.Linear(24 * 24, 8))
+        self.scale = nn.Parameter(torch.ones(1, 1, 8, 1, 1))
+
+    def forward(self, x):
+        return self.layers(x) * self.scale.flatten()
+
+
+def test_a_network_of_one_size_gets_views_of_that():
+    pixels = stripes(24, size=24)[0]
+    small = small_config(Stage(name="s", steps=2, view_scale=None), batch_size=12)
+    flat = Flat()
+    outcome = run(small, pixels, backbone=flat)
+    whole = small_config(Stage(name="s", steps=2), batch_size=12)
+    assert np.array_equal(outcome.positions, run(whole, pixels, backbone=flat).positions)
+    other = run(small, pixels)  # a network of any size has smaller ones
+    assert not np.array_equal(other.positions, run(whole, pixels).positions)
 
 
 def test_a_step_that_does_not_fit_into_memory_is_said(monkeypatch):

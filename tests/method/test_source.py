@@ -1,6 +1,7 @@
 """Pixels on their way: the rows that were asked for, whatever they lie in."""
 
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -81,6 +82,18 @@ def test_statistics_counted():
     mean, std = channel_statistics(pixels)
     assert mean == pytest.approx([0.5, 0.2, 0.1])
     assert std == pytest.approx([0.5, 1.0, 0.4 * np.sqrt(3) / 4], abs=1e-6)  # a constant channel gets 1
+
+
+def test_statistics_take_no_memory():
+    pixels = np.random.default_rng(0).integers(0, 256, (2000, 32, 32, 3), dtype=np.uint8)
+    flat = pixels.reshape(-1, 3) / 255
+    tracemalloc.start()
+    mean, std = channel_statistics(pixels)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2 * pixels.nbytes  # float copies of all were 12 times as many
+    assert mean == pytest.approx(flat.mean(0), abs=1e-6)
+    assert std == pytest.approx(flat.std(0), abs=1e-6)
 
 
 def test_statistics_of_many_are_those_of_an_even_sample():

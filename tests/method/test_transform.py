@@ -60,7 +60,7 @@ def test_global_generators_are_put_back(fails):
                 raise RuntimeError("theirs")
 
     # not through apply: the type checks of the test run take numbers from ``random`` themselves
-    seeded = _seeded([3], torch.device("cpu"))
+    seeded = _seeded(3, torch.device("cpu"))
     before = states()
     if fails:
         with pytest.raises(RuntimeError, match="theirs"):

@@ -26,7 +26,7 @@ def stage_watch(*, steps=40, per_epoch=8.0, keep_every=None, deadline=None, star
         stage=Stage(name="pretrain", steps=steps, views=3), number=1, stages=3, steps=steps,
         per_epoch=per_epoch, batch=32, start=start, losses=losses, deadline=deadline,
     )  # fmt: skip
-    look = StageWatch(watch, span, lambda done, losses: kept.append((done, list(losses))))
+    look = StageWatch(watch, span, lambda done, losses, ended: kept.append((done, list(losses))))
     return look, watch, clock, reports, kept
 
 
@@ -181,6 +181,6 @@ def test_what_a_step_took_is_told_to_the_threads_without_the_checkpoint():
             told.append(report)
 
     look, _, clock, _, _ = stage_watch(keep_every=1.0, threads=Threads())
-    look._keep = lambda done, losses: setattr(clock, "now", clock.now + 30.0)
+    look._keep = lambda done, losses, ended: setattr(clock, "now", clock.now + 30.0)
     walk(look, clock, range(20))
     assert told == [(0.5, "pretrain", step) for step in range(1, 21)]

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from augmap.errors import InputError
 from augmap.method.encoder import Encoder
 from augmap.method.processes import all_sum, world_size
 
@@ -22,7 +23,18 @@ def synchronise(module: nn.Module) -> nn.Module:
     Returns
     -------
     ``module`` itself, or what replaces it when it is a BatchNorm.
+
+    Raises
+    ------
+    InputError
+        A BatchNorm of the user's own kind, which may do more than that.
     """
+    for name, norm in module.named_modules():
+        if isinstance(norm, _BatchNorm) and type(norm) not in _KNOWN:
+            raise InputError(
+                f"{name} is a BatchNorm of its own kind ({type(norm).__name__}), which several processes "
+                "cannot share; train on one device, or use PyTorch's"
+            )
     return _convert(module, _synchronised)
 
 
@@ -106,6 +118,9 @@ class AllRanksBatchNorm(_BatchNorm):
         share = 1 / self.num_batches_tracked.item() if self.momentum is None else self.momentum
         self.running_mean.lerp_(mean.to(self.running_mean.dtype), share)
         self.running_var.lerp_(variance.to(self.running_var.dtype), share)
+
+
+_KNOWN = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm, AllRanksBatchNorm)
 
 
 def _convert(module: nn.Module, choose: Callable[[_BatchNorm], type[_BatchNorm]]) -> nn.Module:

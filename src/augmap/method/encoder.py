@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from augmap.errors import InputError
 from augmap.method.backbones import make_backbone
 from augmap.method.head import Head
+from augmap.method.seeds import lent
 
 CUSTOM = "custom"
 """Name of a backbone that is the user's own module."""
@@ -109,6 +110,17 @@ class Encoder(nn.Module):
     def features(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b f"]:
         """Features h of images in [0, 1], float32."""
         return self.backbone((x - self.mean) / self.std).float()
+
+    def move(self, device: torch.device) -> None:
+        """Go to a device, where the channels of a pixel lie beside each other in memory."""
+        self.to(device)
+        for tensor in (*self.parameters(), *self.buffers()):
+            if tensor.ndim == 4:
+                tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+
+    def takes(self, image_size: int) -> bool:
+        """Whether images of this edge can be given: ours take any, the user's module perhaps only its own."""
+        return not isinstance(self.backbone, UserBackbone) or self.backbone.takes(image_size)
 
     @property
     def last(self) -> nn.Linear:
@@ -237,16 +249,23 @@ class UserBackbone(nn.Module):
 
     def __init__(self, module: nn.Module, image_size: int, channels: int) -> None:
         super().__init__()
-        self.module = copy.deepcopy(module)
-        self.features = self._probe(image_size, channels)
+        self.module, self.channels = copy.deepcopy(module), channels
+        self.features = self._probe(image_size)
 
     def forward(self, x: Float[Tensor, "b c h w"]) -> Float[Tensor, "b f"]:
         h = self.module(x)
         return h.mean((2, 3)) if h.ndim == 4 else h
 
+    def takes(self, image_size: int) -> bool:
+        """Whether the module does not fail on images of this edge."""
+        try:
+            return self._probe(image_size) == self.features
+        except InputError:
+            return False
+
     @torch.no_grad()
-    def _probe(self, image_size: int, channels: int) -> int:
-        given = (1, channels, image_size, image_size)
+    def _probe(self, image_size: int) -> int:
+        given = (1, self.channels, image_size, image_size)
         like = next(self.module.parameters(), torch.zeros(()))
         modes = {module: module.training for module in self.module.modules()}
         self.module.eval()
@@ -256,7 +275,7 @@ class UserBackbone(nn.Module):
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise InputError(
                 f"the backbone does not take images of shape {given} ({reason}); "
-                f"give a module for {channels} channels and {image_size} px, or other images"
+                f"give a module for {self.channels} channels and {image_size} px, or other images"
             ) from error
         finally:
             for module, mode in modes.items():
@@ -276,6 +295,5 @@ def _seeded(source: int | torch.Generator) -> Iterator[None]:
     """PyTorch's constructors draw from the global generator: lend it a seed and put it back."""
     if isinstance(source, torch.Generator):
         source = torch.randint(2**62, (), generator=source).item()
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(source)  # the CPU's alone: torch.manual_seed moves all devices'
+    with lent(torch.device("cpu"), source):
         yield

@@ -73,7 +73,7 @@ class Graphs:
     def __call__(self, stage: Stage, encoder: Encoder, kept: Mapping[str, Tensor] | None) -> Edges:
         self.features = None
         if stage.edges == "augmentation":
-            return self._views(stage)
+            return self._views(stage, encoder)
         if stage.edges == "pixels":
             return self._pixel_graph(stage, dict(kept or {}))
         if stage.edges == "layout" and stage.train == "all":
@@ -104,16 +104,18 @@ class Graphs:
     def stand_in(self, stage: Stage, encoder: Encoder) -> Edges | None:
         """Return a graph whose steps take as long as those of the stage; None where that takes a search."""
         if stage.edges == "augmentation":
-            return self._views(stage)
+            return self._views(stage, encoder)
         if stage.edges == "pixels":
             next_one = (torch.arange(len(self.pixels)) + 1) % len(self.pixels)
             return NeighborGraph(self.images, next_one[:, None], self.pixels.shape[1])
         return None
 
-    def _views(self, stage: Stage) -> AugmentationGraph | LabelGraph:
+    def _views(self, stage: Stage, encoder: Encoder) -> AugmentationGraph | LabelGraph:
         # on a CPU alone: no GPU has shown what it gives there
         low = self.config.precision == "bfloat16" and self.fabric.device.type == "cpu"
         size = self._view_size(stage)
+        if size != self.pixels.shape[1] and not encoder.takes(size):
+            size = self.pixels.shape[1]
         if stage.loss != "cross_entropy":
             return AugmentationGraph(self.images, self.augmentation, size, stage.views, low)
         assert self.classes is not None

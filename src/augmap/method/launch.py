@@ -7,12 +7,14 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments import LightningEnvironment
+from lightning_fabric.strategies import DDPStrategy
 
 from augmap.config import Runtime
 from augmap.errors import InputError
@@ -21,6 +23,9 @@ from augmap.method.run import Outcome, Task, run_task
 from augmap.method.watch import Stop
 
 __all__ = ["Outcome", "Task", "launch", "leads", "pick_device"]
+
+_PATIENCE = timedelta(hours=6)
+"""Processes wait so long for each other: the first one alone searches neighbours."""
 
 
 def launch(task: Task) -> Outcome:
@@ -45,7 +50,7 @@ def launch(task: Task) -> Outcome:
         _check_devices(runtime, kind)
         if runtime.devices > 1:
             _check_spawnable(runtime.devices)
-            return run_in_processes(_fabric(kind, runtime.devices, strategy="ddp_spawn"), task)
+            return run_in_processes(_fabric(kind, runtime.devices, strategy=_together("spawn")), task)
         with Stop().on_signals() as stop:
             return run_task(_fabric(kind, 1), task, stop)
 
@@ -81,7 +86,8 @@ def _join(task: Task, kind: str) -> Outcome:
     """Be one of the processes that torchrun has started."""
     local, world = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])
     with quiet():
-        fabric = Fabric(accelerator=kind, devices=local, num_nodes=world // local, strategy="ddp")
+        where = {"devices": local, "num_nodes": world // local}
+        fabric = Fabric(accelerator=kind, strategy=_together("popen"), **where)
         fabric.launch()
     try:
         with Stop().on_signals() as stop:
@@ -89,6 +95,10 @@ def _join(task: Task, kind: str) -> Outcome:
     finally:
         if dist.is_initialized():
             dist.destroy_process_group()
+
+
+def _together(start: str) -> DDPStrategy:
+    return DDPStrategy(start_method=start, timeout=_PATIENCE)
 
 
 def _fabric(kind: str, devices: int, **options: Any) -> Fabric:

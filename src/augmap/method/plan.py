@@ -158,9 +158,9 @@ def shortened(stage: Stage, seconds: float, step_seconds: float, per_epoch: floa
     per_epoch : float
         Steps that see every image once.
     """
-    steps = min(stage_steps(stage, per_epoch), max(1, int(seconds / step_seconds)))
+    steps = min(stage.stop or stage_steps(stage, per_epoch), max(1, int(seconds / step_seconds)))
     warmup = min(stage.warmup_epochs, steps / per_epoch / 10)
-    return dataclasses.replace(stage, epochs=None, steps=steps, warmup_epochs=warmup)
+    return dataclasses.replace(stage, epochs=None, steps=steps, stop=None, warmup_epochs=warmup)
 
 
 def lay_out(

@@ -23,6 +23,7 @@ from augmap.method.probe import (
     projection_seconds,
     step_seconds,
 )
+from augmap.method.schedule import stage_batch, stage_steps, steps_per_epoch
 from augmap.method.threads import TRIAL_SECONDS, Threads, ladder
 
 
@@ -70,7 +71,12 @@ def find_precision(
         measure = partial(step_seconds, encoder, first, graph, config, fabric=fabric, between=check)
         threads.settle(measure, min(seconds, TRIAL_SECONDS), first.name, 0)
     trials = {p: graphs.at(p).stand_in(first, encoder) for p in ("float32", "bfloat16")}
-    return faster_precision(encoder, first, trials, config, fabric, seconds=seconds / 2, between=check)
+    how = {"seconds": seconds / 2, "between": check}
+    if first.share is None:  # a short run is not to wait for a measurement that is longer
+        n = len(graph.source)
+        batch = stage_batch(first, config, n, fabric.world_size)
+        how["most"] = stage_steps(first, steps_per_epoch(n, batch, keep_short=config.keep_short_batch))
+    return faster_precision(encoder, first, trials, config, fabric, **how)
 
 
 def make_planner(
@@ -98,6 +104,12 @@ def make_planner(
     """
     if config.budget is None:
         raise InputError("stages with a share of the time need a budget; give one, or their epochs")
+    fixed = [stage.name for stage in config.stages if stage.share is None]
+    if found is None and fixed:
+        raise InputError(
+            f"stage {fixed[0]!r} has a length of its own beside stages that share a budget; "
+            "give each of them a share, or each its epochs"
+        )
     spent = found.info["seconds_since_start"] if found else 0.0
     planner = Planner(config.budget, started - spent, clock, say=say)
     planner.plans += found.info["plans"] if found else []
@@ -108,7 +120,7 @@ def make_planner(
     for stage in config.stages:
         columns = image if stage.edges == "pixels" else encoder.backbone.features
         planner.graph_seconds.append(graph_seconds(projection, stage, len(pixels), columns, settle=settle))
-    if found is None and 0 < max(planner.left(), 0) < planner.graph_seconds[0]:
+    if found is None and planner.graph_seconds[0] > max(planner.left(), 0.0):
         raise InputError(
             f"a budget of {config.budget:.0f} s is too short: the neighbour graph of stage "
             f"{config.stages[0].name!r} alone takes about {planner.graph_seconds[0]:.0f} s; "

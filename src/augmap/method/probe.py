@@ -68,6 +68,7 @@ def step_seconds(
     precision: str | None = None,
     seconds: float,
     limit: float = math.inf,
+    most: int = _MOST,
     clock: Callable[[], float] = time.perf_counter,
     between: Callable[[], None] = lambda: None,
 ) -> float:
@@ -83,6 +84,8 @@ def step_seconds(
         About how long the measurement may take; slow steps are timed for up to :data:`_SLOW` times as long.
     limit : float
         A step that takes longer ends the measurement and is what is returned.
+    most : int
+        Steps of the measurement, at most; two at least.
     between : callable
         Called after each step; it may raise.
     """
@@ -123,7 +126,7 @@ def step_seconds(
         times.append(took / (together if number else 1))
         over = times[-1] > limit
         slow = len(times) > 1 and spent - times[0] > _SLOW * seconds
-        enough = slow or number >= _MOST or (len(times) >= _READINGS and spent > seconds)
+        enough = slow or number >= max(2, most) - 1 or (len(times) >= _READINGS and spent > seconds)
         over, enough = fabric.broadcast((over, enough))
         if over:
             return fabric.broadcast(times[-1])
@@ -141,17 +144,17 @@ def faster_precision(
     fabric: Fabric,
     *,
     seconds: float,
+    most: int = _MOST,
     between: Callable[[], None] = lambda: None,
 ) -> str:
     """Return ``bfloat16`` where a step is at least 5 % faster with it than with ``float32``.
 
-    ``graphs`` holds one for each of the two. Each is timed for ``seconds``. What does not fit into the
-    memory of a GPU is not fast.
+    ``graphs`` holds one for each of the two. Each is timed for ``seconds``, and ``most`` steps. What does
+    not fit into the memory of a GPU is not fast.
     """
+    how = {"fabric": fabric, "seconds": seconds, "most": most, "between": between}
     wide, low = (
-        _seconds_or_never(
-            encoder, stage, graphs[p], config, fabric=fabric, precision=p, seconds=seconds, between=between
-        )
+        _seconds_or_never(encoder, stage, graphs[p], config, precision=p, **how)
         for p in ("float32", "bfloat16")
     )
     return "bfloat16" if low < 0.95 * wide else "float32"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -15,10 +16,11 @@ from augmap.method.encoder import Encoder
 from augmap.method.order import Order
 from augmap.method.source import Source
 
-BATCH = 512
-"""Images that go through the network together."""
-_STATISTICS_BATCHES = 20
-"""Batches of plain images from which BatchNorm's statistics are taken anew."""
+BATCH, EDGE, FEWEST = 512, 64, 16
+"""Images up to this edge, px, that go through the network together; of larger ones as many as have so many
+pixels, and at least so many images."""
+_STATISTICS = 20 * BATCH
+"""Plain images from which BatchNorm's statistics are taken anew, at most."""
 
 
 @contextmanager
@@ -75,7 +77,7 @@ def project(
     encoder : Encoder
         Left as it was found: mode and device are put back.
     pixels : uint8 array of shape (n, h, w, c)
-        A memory map perhaps; ``BATCH`` images are read at a time.
+        A memory map perhaps; at most ``BATCH`` images are read at a time.
     device : torch.device, optional
         The encoder's own by default.
     positions : bool
@@ -93,9 +95,10 @@ def project(
     training = encoder.training
     encoder.eval().to(device)
     n, new = len(pixels), features is None
-    source = Source(pixels if new else features, device)
-    starts = range(0, n, BATCH)
-    batches = source.stream(torch.arange(s, min(s + BATCH, n)) for s in starts)
+    source = Source(pixels if new else features, device, once=True)
+    size = _batch(source)
+    starts = range(0, n, size)
+    batches = source.stream(torch.arange(s, min(s + size, n)) for s in starts)
     z_all: np.ndarray | None = None
     try:
         with full_precision(device):
@@ -105,11 +108,11 @@ def project(
                 if z_all is None:
                     z_all = np.empty((n, z.shape[1]), np.float32)
                     features = np.empty((n, h.shape[1]), np.float32) if new else features
-                z_all[start : start + BATCH] = _numpy(z)
+                z_all[start : start + size] = _numpy(z)
                 if new:
-                    features[start : start + BATCH] = _numpy(h)
+                    features[start : start + size] = _numpy(h)
                 if progress:
-                    progress(min(start + BATCH, n), n)
+                    progress(min(start + size, n), n)
     finally:
         encoder.train(training).to(home)
     assert z_all is not None, "no images"
@@ -119,11 +122,18 @@ def project(
 
 def settle_statistics(encoder: Encoder, images: Source, seed: int) -> None:
     """Take BatchNorm's statistics anew from plain images, a random sample of at most 10,240."""
-    n, batch = len(images), min(BATCH, len(images))
+    n, batch = len(images), min(_batch(images), len(images))
     order = Order(n, batch, seed=seed, stage=-1)
-    batches = min(_STATISTICS_BATCHES, n // batch)
+    batches = min(_STATISTICS, n) // batch
     with full_precision(images.device):
         recompute_statistics(encoder, (plain(images.take(order.batch(i))) for i in range(batches)))
+
+
+def _batch(images: Source) -> int:
+    """Return how many images, or rows of features, go through the network together."""
+    if len(images.shape) == 2:
+        return BATCH
+    return max(min(FEWEST, BATCH), min(BATCH, BATCH * EDGE**2 // math.prod(images.shape[1:3])))
 
 
 def _numpy(x: Tensor) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -101,6 +102,12 @@ def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
         """End on a wish to stop between steps as well, where no other process has to agree."""
         if stop.wanted and fabric.world_size == 1:
             raise Interrupted(_where(run, task.folder, saved=saved))
+        budget, before = task.config.budget, found is None and (run is None or run.number == 0)
+        if budget and before and fabric.world_size == 1 and task.clock() - task.started > budget:
+            raise InputError(
+                f"a budget of {budget:.0f} s is over before training could begin: steps are slow here; "
+                "give more time, smaller images or a smaller network"
+            )
 
     def bar(title: str) -> Callable[[int, int], None]:
         count = task.progress(title) if task.progress and fabric.is_global_zero else None
@@ -130,7 +137,7 @@ def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
         config = fit_batches(config, n, fabric.world_size, say)
         if task.resume:
             say("no checkpoint was reached yet: starting over")
-    encoder.to(fabric.device, memory_format=torch.channels_last)
+    encoder.move(fabric.device)
     images = Source(pixels, fabric.device)
     graphs = Graphs(pixels, images, task.augmentation, config, fabric, say, bar, task.classes)
     if config.precision == "auto":
@@ -148,7 +155,7 @@ def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
     watch = Watch(
         fabric=fabric,
         listeners=[*task.listeners, *_looking_on(task, encoder)],
-        keep_every=task.runtime.checkpoint_every if task.folder else None,
+        keep_every=(task.runtime.checkpoint_every or math.inf) if task.folder else None,
         stop=stop,
         log=log,
         before=found.info["train_seconds"] if found else 0.0,

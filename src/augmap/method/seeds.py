@@ -29,9 +29,30 @@ def chance(device: torch.device, seed: int, *key: int | str) -> Iterator[None]:
 
     They are put back as they were.
     """
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(_number(seed, *key))
+    with lent(device, _number(seed, *key)):
         yield
+
+
+@contextmanager
+def lent(device: torch.device, number: int) -> Iterator[None]:
+    """Lend PyTorch's generators of the CPU and of ``device`` a seed, and put them back as they were.
+
+    ``torch.manual_seed`` would move those of all devices.
+    """
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.default_generator.manual_seed(number)
+        if device.type == "cuda":
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(number)
+        if device.type != "mps":
+            yield
+            return
+        before = torch.mps.get_rng_state()
+        torch.mps.manual_seed(number)
+        try:
+            yield
+        finally:
+            torch.mps.set_rng_state(before)
 
 
 def _number(seed: int, *key: int | str) -> int:

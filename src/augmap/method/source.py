@@ -18,6 +18,8 @@ _RESIDENT_SHARE = 0.4
 """Share of a GPU's free memory that the images may take; the rest is for training."""
 _AHEAD = 3
 """Batches fetched ahead where the images do not lie on the device."""
+_BLOCK = 1024
+"""Images that are in the host's memory on their way to the device, or to be counted."""
 
 
 class Source:
@@ -28,18 +30,18 @@ class Source:
     rows : array of shape (n, ...)
         uint8 pixels (n, h, w, c), a memory map perhaps; or float features (n, f).
     device : torch.device
+    once : bool
+        Each row is read a single time: none is kept on the device.
     """
 
-    def __init__(self, rows: np.ndarray | Tensor, device: torch.device) -> None:
+    def __init__(self, rows: np.ndarray | Tensor, device: torch.device, *, once: bool = False) -> None:
         self.device = torch.device(device)
         self._resident: Tensor | None = None
         self._rows: np.ndarray | None = None
         if isinstance(rows, Tensor):
             self._resident = rows.to(self.device)
-        elif (
-            self.device.type == "cuda" and rows.nbytes <= _RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]
-        ):
-            self._resident = torch.from_numpy(np.array(rows)).to(self.device)
+        elif not once and _fits(rows, self.device):
+            self._resident = _sent_in_blocks(rows, self.device)
         else:
             self._rows = rows
         self.shape = tuple(rows.shape)
@@ -128,12 +130,32 @@ def sent(rows: Tensor, device: torch.device) -> Tensor:
     return rows.to(device, non_blocking=device.type == "cuda")
 
 
+def _fits(rows: np.ndarray, device: torch.device) -> bool:
+    """Whether an array can stay on a device, which is then a GPU."""
+    return device.type == "cuda" and rows.nbytes <= _RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]
+
+
+def _sent_in_blocks(rows: np.ndarray, device: torch.device) -> Tensor:
+    """Return an array on a device; of a memory map only a block at a time is in the host's memory."""
+    first = torch.from_numpy(np.array(rows[:_BLOCK]))
+    out = torch.empty(rows.shape, dtype=first.dtype, device=device)
+    for start in range(0, len(rows), _BLOCK):
+        out[start : start + _BLOCK] = torch.from_numpy(np.array(rows[start : start + _BLOCK]))
+    return out
+
+
 def channel_statistics(pixels: np.ndarray, *, at_most: int = 5000) -> tuple[list[float], list[float]]:
     """Return mean and standard deviation of each channel, in [0, 1], from an even sample of the images.
 
     A channel that never changes gets deviation 1, so that it can be divided by.
     """
-    sample = pixels[:: max(1, -(-len(pixels) // at_most))]
-    flat = np.asarray(sample, dtype=np.float32).reshape(-1, pixels.shape[-1]) / 255
-    mean, std = flat.mean(0, dtype=np.float64), flat.std(0, dtype=np.float64)
+    sample, channels = pixels[:: max(1, -(-len(pixels) // at_most))], pixels.shape[-1]
+    levels = np.arange(256) / 255
+    counts = np.zeros((channels, 256), np.int64)  # of each level
+    for start in range(0, len(sample), _BLOCK):
+        flat = np.asarray(sample[start : start + _BLOCK]).reshape(-1, channels)
+        counts += [np.bincount(flat[:, c], minlength=256) for c in range(channels)]
+    share = counts / counts.sum(1, keepdims=True)
+    mean = share @ levels
+    std = np.sqrt((share * (levels - mean[:, None]) ** 2).sum(1))
     return mean.round(6).tolist(), np.where(std > 1e-3, std, 1.0).round(6).tolist()

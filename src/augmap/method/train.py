@@ -109,7 +109,7 @@ def train(
         stage = run.stages[number]
         if resumed is None:
             renew(encoder, stage, generator(config.seed, "layer", number))
-        encoder.to(fabric.device, memory_format=torch.channels_last)
+        encoder.move(fabric.device)
         graph = edges(stage, encoder, None if resumed is None else under("edges.", resumed.tensors))
         if resumed is None:
             place_anchors(encoder, stage, graph, generator(config.seed, "anchors", number))
@@ -142,20 +142,17 @@ def train(
             losses=run.losses,
             deadline=deadline,
         )
-        done = _train_stage(run, config, graph, fabric, watch, span)
+        _train_stage(run, config, graph, fabric, watch, span)
         if graph.unit != 1:
             encoder.scale_last(graph.unit)
         if stage.end_dim is not None:
             encoder.keep_columns(stage.end_dim)
-        if done < span.steps:
-            run.stages[number] = dataclasses.replace(stage, stop=done)
-        hurry_up(run, watch, len(run.stages) - number - 1)
         run.number, run.step, run.losses, run.resumed, resumed = number + 1, 0, (), None, None
     return tuple(run.stages)
 
 
-def _train_stage(run: Run, config: Config, graph: Edges, fabric: Fabric, watch: Watch, span: Span) -> int:
-    """Run one stage from ``span.start`` on; return the number of steps that are done in the end."""
+def _train_stage(run: Run, config: Config, graph: Edges, fabric: Fabric, watch: Watch, span: Span) -> None:
+    """Run one stage from ``span.start`` on; where it ends early, ``run`` says so."""
     encoder, stage = run.encoder, span.stage
     similarity = make_kernel(stage).to(fabric.device)
     if fabric.world_size > 1:
@@ -165,7 +162,15 @@ def _train_stage(run: Run, config: Config, graph: Edges, fabric: Fabric, watch: 
     if run.resumed is not None:
         checkpoint.restore(run.resumed.tensors, encoder, similarity, optimizer)
 
-    def keep(done: int, losses: Sequence[float]) -> None:
+    def end(done: int) -> None:
+        """Take down that the stage has ended, perhaps early: a run that is resumed does not go on with it."""
+        if done < span.steps:
+            run.stages[span.number] = dataclasses.replace(stage, stop=done)
+        hurry_up(run, watch, len(run.stages) - span.number - 1)
+
+    def keep(done: int, losses: Sequence[float], ended: bool) -> None:
+        if ended:
+            end(done)
         run.step, run.losses = done, losses
         tensors = checkpoint.capture(encoder, similarity, optimizer)
         run.keep(run, tensors | {f"edges.{name}": tensor for name, tensor in graph.kept.items()})
@@ -200,9 +205,9 @@ def _train_stage(run: Run, config: Config, graph: Edges, fabric: Fabric, watch: 
         stepper.zero_grad()
         if look.after(step, loss, rate):
             break
+    end(look.done)
     if fabric.world_size > 1:
         unsynchronise(encoder)
-    return look.done
 
 
 @contextlib.contextmanager

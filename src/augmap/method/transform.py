@@ -15,6 +15,7 @@ from PIL import Image
 from torch import Tensor
 
 from augmap.errors import InputError
+from augmap.method.seeds import lent
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,13 +69,13 @@ class UserViews:
         """Call the transform; its answer in the form of ``augment.apply``, or an ``InputError``."""
         function = self.transform.function
         if self.transform.each == "batch":
-            with _seeded(self.seeds[:1].tolist(), images.device):
+            with _seeded(int(self.seeds[0]), images.device):
                 views = function(images)
             expected = (len(images), images.shape[3], size, size)
         else:
             views = []
             for image, seed in zip(images.cpu().numpy(), self.seeds.tolist(), strict=True):
-                with _seeded([seed], torch.device("cpu")):
+                with _seeded(seed, torch.device("cpu")):
                     view = function(Image.fromarray(image[..., 0] if image.shape[2] == 1 else image))
                 views.append(_tensor(view))
                 _check(views[-1], (images.shape[3], size, size))
@@ -84,15 +85,12 @@ class UserViews:
 
 
 @contextlib.contextmanager
-def _seeded(seeds: list[int], device: torch.device) -> Iterator[None]:
-    devices = [device] if device.type == "cuda" else []
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
     ours, theirs = random.getstate(), np.random.get_state()  # noqa: NPY002 - a user's transform may use it
     try:
-        with torch.random.fork_rng(devices=devices):
-            for seed in seeds[:1]:
-                torch.manual_seed(seed)
-                random.seed(seed)
-                np.random.seed(seed)  # noqa: NPY002
+        with lent(device, seed):
+            random.seed(seed)
+            np.random.seed(seed)  # noqa: NPY002
             yield
     finally:
         random.setstate(ours)

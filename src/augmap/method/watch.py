@@ -48,7 +48,7 @@ class Report:
 
 
 Listener = Callable[[Report], None]
-Keep = Callable[[int, Sequence[float]], None]
+Keep = Callable[[int, Sequence[float], bool], None]
 
 
 class Stopped(Exception):  # noqa: N818 - it is not an error
@@ -109,8 +109,8 @@ class Watch:
     listeners : sequence of callables
         Called with a :class:`Report` after every step, on the first process.
     keep_every : float, optional
-        Seconds between checkpoints; there is one at the end of each stage too, before a graph is made or the
-        map. None: none at all.
+        Seconds between checkpoints; there is one at the end of each stage too, also where that comes early,
+        before a graph is made or the map. None: none at all.
     """
 
     fabric: Fabric
@@ -173,10 +173,11 @@ class StageWatch:
     Parameters
     ----------
     keep : callable
-        Writes a checkpoint; called with the steps done and the losses of the epoch under way.
+        Writes a checkpoint; called with the steps done, the losses of the epoch under way, and whether the
+        stage has ended.
     """
 
-    def __init__(self, watch: Watch, span: Span, keep: Keep = lambda done, losses: None) -> None:
+    def __init__(self, watch: Watch, span: Span, keep: Keep = lambda done, losses, ended: None) -> None:
         self.watch, self.span, self._keep = watch, span, keep
         self.done = self._looked = span.start
         self._time = self._stepped = watch.clock()
@@ -219,21 +220,22 @@ class StageWatch:
         if epoch_ended or late:
             self._log_epoch(rate)
         self._tell(rate)
-        if stop or keep or (last and watch.keep_every is not None):
-            self._keep(self.done, self._epoch)
+        ended = last or late
+        if stop or keep or (ended and watch.keep_every is not None):
+            self._keep(self.done, self._epoch, ended)
             watch.kept()
         if stop:
             raise Stopped
         if control is not None and held:
             self._hold(control)
         self._stepped = watch.clock()  # what a checkpoint takes, or a pause, is not the step's
-        return last or late
+        return ended
 
     def _hold(self, control: Control) -> None:
         """Wait until the run may go on; the checkpoint is written already."""
         control.hold(lambda: self.watch.stop.wanted)
         if self.watch.stop.wanted:
-            self._keep(self.done, self._epoch)
+            self._keep(self.done, self._epoch, False)
             raise Stopped
 
     def _until_asked(self) -> float:
