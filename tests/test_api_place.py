@@ -11,7 +11,7 @@ import pytest
 import augmap
 from augmap import folder as disk
 from augmap.baselines.baseline import baseline
-from augmap.errors import InputError, NoRoomError
+from augmap.errors import InputError, Interrupted, NoRoomError
 from madeup import full_map
 
 TINY = {"preset": "direct", "epochs": (1,), "backbone": "slim", "batch_size": 32}
@@ -188,7 +188,7 @@ def test_a_place_that_may_not_be_written(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied", str(where["dir"]))
 
     monkeypatch.setattr("tempfile.TemporaryFile", refuse)
-    with pytest.raises(InputError, match=r"m: cannot be written \(Permission denied\); make room or choose"):
+    with pytest.raises(InputError, match=r"m: cannot be written \(Permission denied\); choose another"):
         augmap.fit(images(40), output=tmp_path / "m", **TINY)
     assert not any(tmp_path.iterdir())
 
@@ -204,3 +204,52 @@ def test_ctrl_c_in_a_file_leaves_the_old_one_alone(tmp_path, monkeypatch):
         disk.write_atomic(tmp_path / "f", b"new")
     assert os.listdir(tmp_path) == ["f"]
     assert (tmp_path / "f").read_bytes() == b"old"
+
+
+def interrupt(*args, **more):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("place", ["augmap.api.make_thumbs", "augmap.folder.commit"])
+def test_ctrl_c_after_training_keeps_the_checkpoint(tmp_path, monkeypatch, place):
+    with monkeypatch.context() as patch:
+        patch.setattr(place, interrupt)
+        with pytest.raises(
+            Interrupted, match="stopped after training, which is not lost: go on with --resume"
+        ):
+            augmap.fit(images(40), output=tmp_path / "m", **TINY)
+    assert not disk.is_map(tmp_path / "m")
+    steps: list[object] = []
+    m = augmap.fit(images(40), output=tmp_path / "m", resume=True, listeners=[steps.append], **TINY)
+    assert (augmap.load(tmp_path / "m").n, m.n, steps) == (40, 40, [])  # nothing was trained again
+
+
+def test_ctrl_c_after_training_in_memory_promises_nothing(monkeypatch):
+    monkeypatch.setattr("augmap.api.make_thumbs", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        augmap.fit(images(40), **TINY)
+
+
+def test_ctrl_c_in_the_closing_line_keeps_the_map(tmp_path, monkeypatch):
+    monkeypatch.setattr("augmap.quality.quality", interrupt)
+    said: list[str] = []
+    m = augmap.fit(images(40), output=tmp_path / "my m", say=said.append, **TINY)
+    assert said[-1] == (
+        "stopped: the map is complete, its quality was not measured; "
+        f"augmap evaluate '{tmp_path / 'my m'}' does that"
+    )
+    assert m.info["quality"] is None
+    assert augmap.load(tmp_path / "my m").info == m.info
+    assert not (tmp_path / "my m" / "checkpoint").exists()
+    augmap.fit(images(40), say=said.append, **TINY)
+    assert said[-1] == "stopped: the map is complete, its quality was not measured"
+
+
+def test_too_few_images_say_what_became_of_the_others(tmp_path, photos):
+    (tmp_path / "one.png").write_bytes((photos / "across" / "00.png").read_bytes())
+    (tmp_path / "note.png").write_text("no image")
+    words = re.escape(
+        "at least 2 images, found 1; 1 of 2 files cannot be read, first 'note.png' (not an image)"
+    )
+    with pytest.raises(InputError, match=words):
+        augmap.fit(tmp_path, **TINY)

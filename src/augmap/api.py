@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -16,7 +17,7 @@ from augmap import unfinished
 from augmap.config import Config, Runtime
 from augmap.display import display
 from augmap.embedder import embedder, open_for
-from augmap.errors import InputError, NoRoomError
+from augmap.errors import InputError, Interrupted, NoRoomError
 from augmap.imagemap import ImageMap
 from augmap.images import classes as labelled
 from augmap.items import Items
@@ -26,6 +27,7 @@ from augmap.thumbs import make_thumbs
 if TYPE_CHECKING:  # torch is imported when it is needed: loading and showing a map does without
     from torch import nn
 
+    from augmap.images.imageset import ImageSet
     from augmap.method.audience import Audience
     from augmap.method.augment import Augmentation, UserTransform
     from augmap.method.watch import Listener
@@ -175,8 +177,7 @@ def fit(
             progress=progress("reading images") if progress else None,
             max_pixels=max_pixels,
         )
-        if len(opened) < 2:
-            raise InputError(f"{opened.source}: a map needs at least 2 images, found {len(opened)}")
+        check_enough(opened)
         config, classes = settings.config, None
         if any(stage.loss == "cross_entropy" for stage in config.stages):  # the one place where labels train
             classes = labelled.training_classes(opened)
@@ -246,13 +247,15 @@ def fit(
     result.display = partial(display, title=output.absolute().name if output else None)
     if not leads():
         return result
-    result.thumbs = make_thumbs(
-        opened.pixels, result.positions, progress=progress("thumbnails") if progress else None
-    )
-    result.info["seconds"] = round(outcome.before + time.monotonic() - started, 2)
-    if output is not None:
-        _save(result, output)
-    result.info["quality"] = _quality(result, opened.pixels, settings, pick_device(device), say)
+    with _not_lost(output):
+        result.thumbs = make_thumbs(
+            opened.pixels, result.positions, progress=progress("thumbnails") if progress else None
+        )
+        result.info["seconds"] = round(outcome.before + time.monotonic() - started, 2)
+        if output is not None:
+            result.write(output)
+            unfinished.remove(output)
+    result.info["quality"] = _quality(result, opened.pixels, settings, pick_device(device), say, output)
     result.info["seconds"] = round(outcome.before + time.monotonic() - started, 2)
     if output is not None:
         disk.update(output, {}, {"info": result.info})
@@ -291,29 +294,48 @@ def _start_from(init: Any) -> ImageMap | None:
     raise InputError(f"init must be a map or its folder, got {type(init).__name__}")
 
 
-def _save(result: ImageMap, output: Path) -> None:
-    """Save a map that took long to make; where that fails, its checkpoint stays."""
+@contextlib.contextmanager
+def _not_lost(output: Path | None) -> Iterator[None]:
+    """Make and save a map that took long to train; where that fails or is stopped, its checkpoint stays."""
     try:
-        result.write(output)
-    except (InputError, NoRoomError) as error:
-        if unfinished.is_begun(output):
-            raise type(error)(f"{error}; training is not lost: go on with --resume") from error
-        unfinished.settle(output)
-        raise
-    unfinished.remove(output)
+        yield
+    except (InputError, NoRoomError, KeyboardInterrupt) as error:
+        if output is None:
+            raise
+        if not unfinished.is_begun(output):
+            unfinished.settle(output)
+            raise
+        if isinstance(error, KeyboardInterrupt):
+            raise Interrupted("stopped after training, which is not lost: go on with --resume") from None
+        raise type(error)(f"{error}; training is not lost: go on with --resume") from error
 
 
 def _quality(
-    result: ImageMap, pixels: np.ndarray, settings: Settings, device: str, say: Say
+    result: ImageMap, pixels: np.ndarray, settings: Settings, device: str, say: Say, output: Path | None
 ) -> dict[str, Any] | None:
     """Measure the map; whatever happens there, it is no reason to lose the map."""
     from augmap.quality import quality
 
     try:
         return quality(result, pixels, settings.augmentation, settings.module, device)
+    except KeyboardInterrupt:
+        how = "" if output is None else f"; {shlex.join(['augmap', 'evaluate', str(output)])} does that"
+        say(f"stopped: the map is complete, its quality was not measured{how}")
+        return None
     except Exception as error:  # also what a transform or a module of the user's may raise
         say(f"warning: the map could not be judged ({error!r}); it is complete")
         return None
+
+
+def check_enough(images: ImageSet) -> None:
+    """Refuse too few images for a map, and say why there are no more."""
+    n, skipped = len(images), images.skipped
+    if n >= 2:
+        return
+    words = f"{images.source}: a map needs at least 2 images, found {n}"
+    if skipped:
+        words += f"; {len(skipped)} of {n + len(skipped)} files cannot be read, first {skipped[0]}"
+    raise InputError(words)
 
 
 @contextlib.contextmanager

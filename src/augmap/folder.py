@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from augmap.errors import DamagedMapError, InputError, cannot
+from augmap.errors import NO_ROOM, AugmapError, DamagedMapError, InputError, cannot
 from augmap.lock import alone
 from augmap.record import FORMAT_VERSION, INCOMING, RECORD, is_file, is_name, is_record, parse
 from augmap.unfinished import is_begun
@@ -51,11 +51,45 @@ def write_atomic(path: Path, data: bytes) -> None:
             temporary.unlink(missing_ok=True)
         if not isinstance(error, OSError):
             raise
-        raise cannot(
-            error,
-            f"{path}: cannot be written ({error.strerror}, {len(data) / 1e6:.1f} MB); "
-            "make room or choose another place with -o",
-        ) from error
+        raise _not_written(path, error, data) from error
+
+
+def check_file(path: Path) -> None:
+    """See that a file which the user names can be written, before any work is done.
+
+    Raises
+    ------
+    InputError
+        It is a folder, its folder does not exist, or it is one of a map's files, also behind a link.
+    """
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; choose another name")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"{path}: its folder {path.parent} does not exist; create it or choose another")
+    meant = Path(os.path.realpath(path))
+    for folder in meant.parents:
+        if is_map(folder):
+            name = meant.relative_to(folder).as_posix()
+            if name == RECORD or name in read_record(folder)["files"]:
+                raise InputError(f"{path}: belongs to the map {folder}; choose another name")
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file that the user names: behind a link, or straight into a pipe or a device.
+
+    (The files of a map are left to :func:`write_atomic`, which puts a file where a link was: so no link that
+    came with a map leads what is written to somewhere else.) Raises as that does.
+    """
+    if path.exists() and not path.is_file():
+        try:
+            with path.open("wb") as pipe:
+                pipe.write(data)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise _not_written(path, error, data) from error
+    else:
+        write_atomic(Path(os.path.realpath(path)), data)
 
 
 def make_folder(path: Path) -> Path:
@@ -74,10 +108,7 @@ def check_writable(folder: Path) -> None:
     try:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise cannot(
-            error,
-            f"{folder}: cannot be written ({error.strerror}); make room or choose another place with -o",
-        ) from error
+        raise _not_written(folder, error) from error
 
 
 def is_map(path: Path) -> bool:
@@ -270,6 +301,12 @@ def _finish(folder: Path) -> None:
             f"{folder}: the map lies complete in {INCOMING}/, but cannot be moved up ({error.strerror})",
         ) from error
     shutil.rmtree(incoming, ignore_errors=True)
+
+
+def _not_written(path: Path, error: OSError, data: bytes | None = None) -> AugmapError:
+    size = "" if data is None else f", {len(data) / 1e6:.1f} MB"
+    how = "make room or choose" if error.errno in NO_ROOM else "choose"
+    return cannot(error, f"{path}: cannot be written ({error.strerror}{size}); {how} another place with -o")
 
 
 def _bare(entry: Mapping[str, Any]) -> dict[str, Any]:

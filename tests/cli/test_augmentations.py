@@ -9,10 +9,13 @@ from PIL.PngImagePlugin import PngInfo
 
 from augmap.cli.augmentations import Augment
 from augmap.cli.main import run
+from augmap.export.tensorboard import projector_files
+from augmap.images.mark import MAKER
 from augmap.images.open import open_images
 from augmap.method.sets import AUGMENTATIONS
 from augmap.review.queues import Entry, Queue
 from augmap.review.sheets import draw_sheets
+from madeup import full_map
 from plotted import make_blobs
 
 
@@ -50,6 +53,10 @@ def test_mistakes_come_before_any_reading(tmp_path, capsys):
     assert "views.jpg: the sheet is written as PNG" in capsys.readouterr().err
     assert run(["augmentations", "nowhere", "-o", str(tmp_path / "no" / "views.png")]) == 2
     assert "does not exist" in capsys.readouterr().err
+    (tmp_path / "views.png").mkdir()
+    assert run(["augmentations", "nowhere", "-o", str(tmp_path / "views.png")]) == 2
+    assert "views.png: is a folder" in capsys.readouterr().err
+    (tmp_path / "views.png").rmdir()
     long = ["augmentations", "nowhere", "-o", str(tmp_path / "views.png"), "--seed", "9" * 23]
     assert run(long) == 2
     assert "--seed must lie in [0, 2**63), got 999" in capsys.readouterr().err
@@ -64,10 +71,16 @@ def test_sheets_and_plots_beside_the_photos_are_none_of_them(photos, tmp_path, c
     queue = Queue(name="outliers", entries=[Entry(row=0, rank=1, score=1.0)], found="")
     (sheet,) = draw_sheets(blobs, queue, lambda rows: np.zeros((len(rows), 8, 8, 3), np.uint8)).files.values()
     (photos / "outliers.png").write_bytes(sheet)
+    (photos / "sprite.png").write_bytes(projector_files(full_map(4))["sprite.png"])
+    grey = Image.new("L", (16, 16))
+    grey.save(photos / "film.gif", comment=MAKER)
+    grey.save(photos / "other.gif", comment="augmaps 1.0")
     other = PngInfo()
     other.add_text("Software", "augmaps 1.0")
     Image.new("RGB", (16, 16)).save(photos / "other.png", pnginfo=other)
     found = open_images(photos, cache=str(tmp_path / "cache"))
-    assert list(found.names) == [*(f"{i}.png" for i in range(5)), "other.png"]
-    assert [Path(s.name).name for s in found.skipped] == ["outliers.png", "plot.png", "views.png"]
+    assert list(found.names) == [*(f"{i}.png" for i in range(5)), "other.gif", "other.png"]
+    assert [Path(s.name).name for s in found.skipped] == [
+        *("film.gif", "outliers.png", "plot.png", "sprite.png", "views.png")
+    ]
     assert {s.reason for s in found.skipped} == {"a plot or a sheet by augmap, not an image of yours"}

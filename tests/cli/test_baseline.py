@@ -120,6 +120,8 @@ def test_a_stop_says_how_to_go_on(monkeypatch, capsys):
     monkeypatch.setattr("augmap.baselines.baseline.baseline", stop)
     assert run(["baseline", "simclr", "photos", "-o", "m"]) == 130
     assert "(augmap baseline simclr photos -o m ... --resume)" in capsys.readouterr().err
+    assert run(["baseline", "simclr", "photos", "-o", "my m"]) == 130
+    assert "(augmap baseline simclr photos -o 'my m' ... --resume)" in capsys.readouterr().err
     monkeypatch.setattr("augmap.baselines.ablations.ablations", stop)
     assert run(["baseline", "ablations", "photos", "-o", "m"]) == 130
     assert capsys.readouterr().err == "augmap: stopped at step 3; the same command goes on\n"

@@ -64,6 +64,7 @@ def test_mistakes(folder, tmp_path, capsys):
         ([*both, "-o", str(tmp_path / "r.pdf")], "must end in .html, got '.pdf'"),
         ([*both, "-o", str(tmp_path / "no" / "r.html")], "does not exist"),
         ([*both, "-o", out, "--json", str(tmp_path)], "must end in .json"),
+        ([*both, "-o", out, "--json", f"{both[0]}/map.json"], "map.json: belongs to the map"),
         ([*both, "-o", out, "--metrics", "knn,taste"], "unknown metric 'taste'"),
         ([*both, "-o", out, "--k", "0"], "at least 1"),
         ([*both, "-o", out, "--color-by", "x"], "no map has a label column 'x'"),

@@ -17,6 +17,7 @@ from augmap.errors import InputError
 from augmap.imagemap import ImageMap
 from augmap.images.imageset import Skipped
 from augmap.items import Items
+from madeup import full_map
 
 
 def some_map(names, dim=2):
@@ -117,6 +118,27 @@ def test_a_map_without_encoder_says_so_before_images_are_read(fake_house, tmp_pa
 def test_a_missing_folder_is_said_at_once(tmp_path):
     with pytest.raises(InputError, match=r"points\.csv: its folder .*none does not exist"):
         command.embed(tmp_path / "a.map", "photos", tmp_path / "none" / "points.csv")
+
+
+def test_another_name_of_stdout(fake_house, tmp_path, capfdbinary, monkeypatch):
+    m, _ = fake_house
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(command, "STDOUT", ("-", "stdout"))  # as /dev/stdout, which no test may touch
+    assert run(["embed", "some.map", "photos", "-o", "stdout"]) == 0
+    assert capfdbinary.readouterr().out == command.points_csv(m)
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_place_that_cannot_be_written_is_said_at_once(fake_house, tmp_path, capsys):
+    _, seen = fake_house
+    path = full_map().save(tmp_path / "some.map")
+    for place, words in (
+        (tmp_path, "is a folder; choose another name"),
+        (path / "map.json", "belongs to the map"),
+    ):
+        assert run(["embed", str(path), "photos", "-o", str(place)]) == 2
+        assert f"augmap: {place}: {words}" in capsys.readouterr().err
+    assert seen == {}
 
 
 def test_what_was_there_stays_when_it_fails(fake_house, tmp_path, monkeypatch):

@@ -67,6 +67,22 @@ def test_does_not_write_into_a_map(some, capsys):
     assert "is a map; choose another folder" in capsys.readouterr().err
 
 
+def test_does_not_write_over_a_file_of_a_map(some, capsys):
+    before = (some / "items.csv").read_bytes()
+    assert run(["export", str(some), "--to", "csv", "-o", str(some / "items.csv")]) == 2
+    assert f"items.csv: belongs to the map {some}; choose another name" in capsys.readouterr().err
+    assert (some / "items.csv").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "line"),
+    [("parquet", "a b.parquet", "embedding-atlas '{}' --x"), ("tensorboard", "a b", "--logdir '{}'")],
+)
+def test_a_printed_command_can_be_copied(some, tmp_path, capsys, kind, name, line):
+    assert run(["export", str(some), "--to", kind, "-o", str(tmp_path / name)]) == 0
+    assert line.format(tmp_path / name) in capsys.readouterr().out
+
+
 def test_a_map_of_four_channels_takes_no_files(tmp_path, capsys):
     m = full_map(4)
     m.preprocessing = dataclasses.replace(m.preprocessing, channels=4)

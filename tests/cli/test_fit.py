@@ -169,6 +169,8 @@ def test_an_interruption_says_how_to_go_on(seen, capsys, monkeypatch):
     assert out == ""
     assert "stopped at step 5" in err
     assert "augmap fit photos -o some.map ... --resume" in err
+    assert run(["fit", "my photos/*.jpg", "-o", "it's.map"]) == 130
+    assert """(augmap fit 'my photos/*.jpg' -o 'it'"'"'s.map' ... --resume)""" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,7 @@ def test_success_is_zero_and_silent(monkeypatch, capsys):
         (["info"], ["MAP", "augmap info --help"]),
         (["info", "--jason", "x.map"], ["--jason", "--json", "augmap info --help"]),
         (["embed", "a.map", "photos"], ["--output", "augmap embed --help"]),
+        (["cache", "empty"], ["Invalid value for 'action': 'empty' is not one of 'list', 'clear'"]),
     ],
 )
 def test_wrong_command_lines_are_one_line(capsys, arguments, words):
@@ -207,3 +208,18 @@ def test_a_wish_that_a_compiler_swallows_still_ends_as_one(name, root):
     )
     assert done.returncode == 130, done.stderr
     assert done.stderr.splitlines()[-1] == "augmap: interrupted"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="there a folder that somebody is in cannot be removed")
+def test_a_folder_that_is_gone(root, tmp_path):
+    (tmp_path / "gone").mkdir()
+    done = subprocess.run(
+        ["sh", "-c", 'rmdir ../gone && exec "$0" -m augmap embed a.map photos -o -', sys.executable],
+        cwd=tmp_path / "gone",
+        env={**os.environ, "PYTHONPATH": str(root / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    line = "augmap: the current folder no longer exists; cd elsewhere\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", line)

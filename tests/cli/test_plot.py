@@ -71,7 +71,7 @@ def test_command_writes_and_refuses(saved, tmp_path, capsys):
     for wrong, words in (
         (["-o", str(tmp_path / "a.gif")], "must end in one of .png, .pdf, .svg"),
         (["-o", str(tmp_path / "b.png"), "--color-by", "size"], "it has: label, score"),
-        (["-o", str(tmp_path / "b.png"), "--kind", "pie"], "pie"),
+        (["-o", str(tmp_path / "b.png"), "--kind", "pie"], "Invalid value for '--kind': 'pie' is not one of"),
     ):
         assert run(["plot", str(saved), *wrong]) == 2
         error = capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 
 import pytest
@@ -44,6 +45,8 @@ def test_review_decide_apply(made, tmp_path, capsys):
     assert "duplicates: 1 group of copies, 2 images; 1 group with equal pixels" in out
     assert "errors: AUROC" in out
     assert "contact sheets" in err  # progress is not a result
+    assert "clusters: 100%, 3 of 3 scales" in err
+    assert re.search(r"duplicates: comparing: 100%, [\d,]+ of [\d,]+ pairs", err)
     assert {"outlier", "spread", "disagreement"} <= set(ImageMap.load(tmp_path / "m.map").items.scores)
 
     assert run(["review", str(tmp_path / "m.map"), *options]) == 2
@@ -78,6 +81,10 @@ def test_review_decide_apply(made, tmp_path, capsys):
     [
         (["review", "nowhere.map", "-o", "review"], "nowhere.map: no such map"),
         (["review", "{home}/m.map", "-o", "{home}/photos"], "exists and is not a review"),
+        (
+            ["review", "{home}/m.map", "-o", "{home}/m.map", "--overwrite"],
+            "m.map: is a map; a review is a folder",
+        ),
         (["review", "{home}/m.map", "-o", "review", "--views", "2"], "--views must be 0, or at least 3"),
         (
             ["review", "{home}/m.map", "-o", "review", "--images", "nowhere"],

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
+import csv
+import io
 import os
 
 import pytest
@@ -47,6 +50,27 @@ def test_csv(tree, tmp_path):
     opened = open_images(tree, labels=path)
     assert opened.labels == {"label": ["a, b", "l", "c", "", ""], "coarse_label": ["x", "z", "y", "", ""]}
     assert open_images(tree, labels=str(path), only_split="test").labels["label"] == ["c"]
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "encoding"), [(";", "utf-8-sig"), ("\t", "utf-16"), ("\t", "utf-8"), (",", "utf-16-be")]
+)
+def test_csv_as_a_spreadsheet_saves_it(tree, tmp_path, delimiter, encoding):
+    rows = [("name", "label", "note"), ("d.png", "ü, a; b", ""), ("test/cat/c.png", "c", "1,5; 2,5"), ()]
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=delimiter).writerows(rows)
+    mark = codecs.BOM_UTF16_BE if encoding == "utf-16-be" else b""
+    (tmp_path / "l.csv").write_bytes(mark + text.getvalue().encode(encoding))
+    opened = open_images(tree, labels=tmp_path / "l.csv")
+    assert opened.labels == {"label": ["ü, a; b", "", "c", "", ""]}
+
+
+def test_half_a_letter_is_no_table(tree, tmp_path):
+    (tmp_path / "l.csv").write_bytes("name,label".encode("utf-16")[:-1])
+    with pytest.raises(
+        InputError, match=r"l\.csv: not a table \(.*truncated data\); save it as CSV in UTF-8"
+    ):
+        open_images(tree, labels=tmp_path / "l.csv")
 
 
 @pytest.mark.parametrize(

@@ -61,10 +61,15 @@ def test_where_a_figure_cannot_go(blobs, tmp_path):
         save_figure(figure, tmp_path / "map.jpg")
     with pytest.raises(InputError, match="got 'no ending'"):
         save_figure(figure, tmp_path / "map")
-    with pytest.raises(InputError, match="there is no folder"):
+    with pytest.raises(InputError, match=r"its folder .*nowhere does not exist"):
         save_figure(figure, tmp_path / "nowhere" / "map.png")
     with pytest.raises(InputError, match=r"dpi must lie in \[20, 1200\], got 5"):
         save_figure(figure, tmp_path / "map.png", dpi=5)
+    for ending in ("png", "pdf"):  # text and lines are vectors, points are not
+        with pytest.raises(
+            InputError, match=r"[\d,]+ x [\d,]+ pixels are too many, at most 400,000,000; lower"
+        ):
+            save_figure(plot(blobs, size=99), tmp_path / f"map.{ending}", dpi=1200)
     (tmp_path / "folder.png").mkdir()
     with pytest.raises(InputError, match="is a folder"):
         save_figure(figure, tmp_path / "folder.png")

@@ -13,6 +13,7 @@ from augmap import folder as disk
 from augmap.errors import InputError
 from augmap.explorer.replay import FILE, Replay, replay_bytes, to_u16
 from augmap.imagemap import ImageMap
+from augmap.images.mark import is_marked
 from augmap.plots.colours import DARK
 from augmap.report import film
 from augmap.report.film import Timing, pictures_of, to_gif, to_mp4
@@ -61,6 +62,7 @@ def test_gif(watched):
     with Image.open(io.BytesIO(to_gif(watched))) as gif:
         assert gif.size == (film.EDGE + film.LEGEND, film.EDGE + film.CAPTION)
         assert gif.info["loop"] == 0
+        assert is_marked(gif)
         first = np.asarray(gif.convert("RGB"))
         assert gif.n_frames > 60
         gif.seek(gif.n_frames - 1)

@@ -70,12 +70,32 @@ def test_any_name_can_be_drawn(name):
     assert opened(draw_sheets(flat_map(1, [name]), queue, shades).files["outliers.png"]).ndim == 3
 
 
-@pytest.mark.parametrize("size", [1, 28, 96, 97, 300])
-def test_pictures_of_any_size_fit_their_cell(size):
+@pytest.mark.parametrize("size", [1, 28, 64, 96, 97, 300])
+def test_pictures_of_any_size_fill_their_cell(size):
     def read(rows: np.ndarray) -> np.ndarray:
         return np.full((len(rows), size, size, 3), 90, np.uint8)
 
     page = opened(draw_sheets(flat_map(2), grid([0, 1]), read).files["outliers.png"])
-    assert (page[6:34, 6:34] == 90).all()
+    assert (page[6 : 6 + CELL, 6 : 6 + CELL] == 90).all()
     # between the pictures is paper
     assert (page[6 : 6 + CELL, 6 + CELL : 6 + CELL + 6] == 255).all()
+
+
+@pytest.mark.parametrize(("size", "sharp"), [(32, True), (48, True), (64, False)])
+def test_pixels_stay_sharp_where_a_whole_factor_magnifies_them(size, sharp):
+    def read(rows: np.ndarray) -> np.ndarray:
+        board = np.indices((size, size)).sum(0) % 2 * 255
+        return np.repeat(board.astype(np.uint8)[None, :, :, None], 3, axis=3)
+
+    page = opened(draw_sheets(flat_map(1), grid([0]), read).files["outliers.png"])
+    assert (set(page[6 : 6 + CELL, 6 : 6 + CELL].ravel()) == {0, 255}) == sharp
+
+
+def test_names_that_differ_in_their_ending_alone_are_told_apart():
+    """A camera writes both; which of the two goes is what the sheet is looked at for."""
+    page = opened(
+        draw_sheets(flat_map(2, ["IMG_1.jpg", "IMG_1.png"]), grid([0, 1]), shades).files["outliers.png"]
+    )
+    captions = [page[6 + CELL : 6 + CELL + 14, left : left + CELL] for left in (6, 6 + CELL + 6)]
+    assert (captions[0] < 255).any()
+    assert (captions[0] != captions[1]).any()

@@ -12,6 +12,7 @@ import pytest
 
 from augmap.errors import InputError
 from augmap.images.labels import read_excluded
+from augmap.review.apply import plan
 from augmap.review.queues import Entry, Queue
 from augmap.review.table import COLUMNS, Decided, earlier_decisions, number, read_decisions, review_csv
 from looked_at import map_of
@@ -102,6 +103,17 @@ def test_a_spreadsheets_mark_and_spaces_do_no_harm():
     assert row["decision"].strip() == "drop"
     rows = rows_of(review_csv(M, [queue("outliers", [0])], read_decisions(data, "x")))
     assert rows[0]["decision"] == " drop "
+
+
+@pytest.mark.parametrize(("delimiter", "encoding"), [(";", "utf-8-sig"), ("\t", "utf-16")])
+def test_decisions_come_back_from_a_spreadsheet(tmp_path, delimiter, encoding):
+    data = decide(review_csv(M, [queue("outliers", [1, 3, 4])]), row0="drop", row2="keep")
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=delimiter).writerows(csv.reader(io.StringIO(data.decode(), newline="")))
+    (tmp_path / "review.csv").write_bytes(text.getvalue().encode(encoding))
+    assert earlier_decisions(tmp_path / "review.csv") == read_decisions(data, "review.csv")
+    assert read_excluded(tmp_path / "review.csv") == [NAMES[1]]
+    assert plan(tmp_path / "review.csv").names == [NAMES[1]]
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,9 @@ def augmentations(
     """
     if output.suffix.lower() != ".png":
         raise InputError(f"{output}: the sheet is written as PNG; choose a name that ends in .png")
-    if not output.absolute().parent.is_dir():
-        raise InputError(f"{output}: its folder {output.parent} does not exist; create it or choose another")
+    from augmap.folder import check_file, write_file
+
+    check_file(output)
     a_seed(seed, "--seed")
 
     import io
@@ -59,7 +60,6 @@ def augmentations(
     from PIL import Image
 
     from augmap.cli.progress import Progress
-    from augmap.folder import write_atomic
     from augmap.images.mark import mark
     from augmap.images.open import open_images
     from augmap.method.sets import AUGMENTATIONS
@@ -79,5 +79,5 @@ def augmentations(
     sheet = views_sheet(torch.from_numpy(chosen), AUGMENTATIONS[augment.value], generator, views=views)
     png = io.BytesIO()
     Image.fromarray(sheet).save(png, "PNG", pnginfo=mark())
-    write_atomic(output, png.getvalue())
+    write_file(output, png.getvalue())
     print(f"{output}: {len(chosen)} of {len(opened):,} images, {views} views each ({augment.value})")

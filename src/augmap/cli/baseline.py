@@ -124,6 +124,7 @@ def baseline(
     An option that means nothing for NAME is refused.
     """
     from augmap.cli.progress import Progress
+    from augmap.cli.words import command
 
     settings: dict[str, Any] = {
         "overwrite": overwrite,
@@ -179,7 +180,7 @@ def baseline(
             if name == "ablations":  # which find their checkpoints without being told
                 what = str(stopped).replace("go on with --resume", "the same command goes on")
                 raise Interrupted(what) from None
-            again = f"augmap baseline {name} {images} -o {output} ... --resume"
+            again = command("augmap", "baseline", name, images, "-o", output, "...", "--resume")
             raise Interrupted(f"{stopped} ({again})") from None
     print("\n".join(lines))
 

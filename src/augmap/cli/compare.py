@@ -52,7 +52,7 @@ def compare(
     from datetime import date
 
     from augmap.cli.progress import Progress
-    from augmap.folder import json_bytes, write_atomic
+    from augmap.folder import json_bytes, write_file
     from augmap.report.compare import compare as compared
     from augmap.report.page import page
 
@@ -71,8 +71,8 @@ def compare(
         )
     html = page(found, title=title, made=made).encode("utf-8")
     if json_file is not None:
-        write_atomic(json_file, json_bytes({**found.to_dict(), "made": made}))
-    write_atomic(output, html)
+        write_file(json_file, json_bytes({**found.to_dict(), "made": made}))
+    write_file(output, html)
     for warning in found.warnings:
         progress.say(f"note: {warning}")
     print(f"{output}: {len(maps)} maps, {len(found.columns)} scores, {len(html) / 1e6:.1f} MB")
@@ -80,9 +80,8 @@ def compare(
 
 def _check(path: Path, ending: str) -> None:
     """Refuse a place that the report cannot go to before any work is done."""
+    from augmap.folder import check_file
+
     if path.suffix.lower() != ending:
         raise InputError(f"{path}: the name must end in {ending}, got {path.suffix or 'no ending'!r}")
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; choose another name")
-    if not path.absolute().parent.is_dir():
-        raise InputError(f"{path}: its folder {path.parent} does not exist; create it or choose another")
+    check_file(path)

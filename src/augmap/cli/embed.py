@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from augmap.cli.words import count
-from augmap.errors import InputError
+from augmap.cli.words import STDOUT, count
 
 if TYPE_CHECKING:
     from augmap.imagemap import ImageMap
@@ -38,8 +37,10 @@ def embed(
     Writes a table with the columns name, x, y (and z), one row an image, in the map's coordinates. Files that
     cannot be read are named on stderr.
     """
-    if str(output) != "-" and not output.absolute().parent.is_dir():
-        raise InputError(f"{output}: its folder {output.parent} does not exist; create it or choose another")
+    from augmap.folder import check_file, write_file
+
+    if str(output) not in STDOUT:
+        check_file(output)
 
     from augmap.api import load
     from augmap.cli.progress import Progress
@@ -61,12 +62,10 @@ def embed(
             progress.say(f"skipped {skipped}")
     placed = m.embed(opened)
     table = points_csv(placed)
-    if str(output) == "-":
+    if str(output) in STDOUT:
         sys.stdout.buffer.write(table)
         return
-    from augmap.folder import write_atomic
-
-    write_atomic(output, table)
+    write_file(output, table)
     skipped = f", {count(len(opened.skipped), 'file')} skipped" if opened.skipped else ""
     print(f"{output}: {count(placed.n, 'image')} placed{skipped}")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from augmap.cli.words import STDOUT
 from augmap.errors import InputError
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def evaluate(
     from augmap.cli.measures import lines
     from augmap.cli.progress import Progress
     from augmap.evaluate.measure import measure_each
-    from augmap.folder import json_bytes, write_atomic
+    from augmap.folder import json_bytes, write_file
     from augmap.imagemap import ImageMap
     from augmap.images.labels import read_labels
 
@@ -109,9 +110,9 @@ def evaluate(
             ),
         )
     record = _record(m, measures, labels, note)
-    if json_file is not None and str(json_file) != "-":
-        write_atomic(json_file, json_bytes(record))
-    if str(json_file) == "-":
+    if json_file is not None and str(json_file) not in STDOUT:
+        write_file(json_file, json_bytes(record))
+    if str(json_file) in STDOUT:
         print(json_bytes(record).decode(), end="")
     else:
         print("\n".join(lines(str(map), measures, without="" if pixels is not None else note)))
@@ -121,11 +122,10 @@ def evaluate(
 
 def _check_places(map: Path, json_file: Path | None, save: bool) -> None:
     """See that the results can be written before minutes go into them."""
-    if json_file is not None and str(json_file) != "-":
-        if not json_file.absolute().parent.is_dir():
-            raise InputError(f"{json_file}: its folder {json_file.parent} does not exist; create it first")
-        if json_file.is_dir():
-            raise InputError(f"{json_file}: is a folder; give the name of a file")
+    from augmap.folder import check_file
+
+    if json_file is not None and str(json_file) not in STDOUT:
+        check_file(json_file)
     if save and map.is_dir() and not os.access(map, os.W_OK):
         raise InputError(f"{map}: may not be written to; pass --no-save")
 

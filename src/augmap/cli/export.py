@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from augmap.cli.words import count
+from augmap.cli.words import command, count
 from augmap.cli.words import size as in_bytes
 from augmap.errors import InputError
 
@@ -69,7 +69,7 @@ def export(
 def _html(map: Path, output: Path, with_encoder: bool, progress: Progress) -> str:
     from augmap.cli.explore import find_regions
     from augmap.explorer.single import of_folder
-    from augmap.folder import write_atomic
+    from augmap.folder import write_file
     from augmap.imagemap import ImageMap
     from augmap.images.open import why_no_files
 
@@ -82,15 +82,15 @@ def _html(map: Path, output: Path, with_encoder: bool, progress: Progress) -> st
     made = of_folder(map, encoder=encoder, views=views, find_regions=find_regions)
     parts = ", ".join(f"{name} {in_bytes(number)}" for name, number in made.sizes.items())
     progress.say(f"{output}: {in_bytes(len(made.data))} ({parts})")
-    write_atomic(output, made.data)
+    write_file(output, made.data)
     return f"{output}: {in_bytes(len(made.data))}; open it in a browser, no network needed"
 
 
 def _onnx(map: Path, output: Path, half: bool, progress: Progress) -> str:
-    from augmap.folder import write_atomic
+    from augmap.folder import write_file
 
     made = _encoder(map, half=half)
-    write_atomic(output, made.data)
+    write_file(output, made.data)
     return (
         f"{output}: {in_bytes(len(made.data))}; agrees with PyTorch to {made.difference:.2g} map units "
         f"({made.difference / made.span:.1e} of the span)"
@@ -99,11 +99,11 @@ def _onnx(map: Path, output: Path, half: bool, progress: Progress) -> str:
 
 def _csv(map: Path, output: Path, _: bool, progress: Progress) -> str:
     from augmap.export.tables import to_csv
-    from augmap.folder import write_atomic
+    from augmap.folder import write_file
     from augmap.imagemap import ImageMap
 
     m = ImageMap.load(map)
-    write_atomic(output, to_csv(m))
+    write_file(output, to_csv(m))
     return f"{output}: {count(m.n, 'image')}"
 
 
@@ -121,12 +121,12 @@ def _parquet(map: Path, output: Path, _: bool, progress: Progress) -> str:
     if neighbors is None and nearby.why_not(m) is None:
         neighbors = nearby.find_features(m, progress=progress.counter("neighbours"))
     data = to_parquet(m, neighbors, progress=progress.counter("thumbnails"))
-    disk.write_atomic(output, data)
+    disk.write_file(output, data)
     flags = " --image image" * (m.thumbs is not None) + " --neighbors neighbors" * (neighbors is not None)
     axes = "--x x --y y" if m.dim in (2, 3) else "--x x1 --y x2" if m.dim > 3 else "--x x"
     return (
         f"{output}: {count(m.n, 'image')}, {in_bytes(len(data))}; open it with\n"
-        f"embedding-atlas {output} {axes}{flags}"
+        f"{command('embedding-atlas', output)} {axes}{flags}"
     )
 
 
@@ -141,24 +141,25 @@ def _tensorboard(map: Path, output: Path, _: bool, progress: Progress) -> str:
     for name, data in files.items():
         write_atomic(output / name, data)
     total = in_bytes(sum(len(data) for data in files.values()))
-    return f"{output}: {count(m.n, 'image')}, {total}; look at it with\ntensorboard --logdir {output}"
+    how = command("tensorboard", "--logdir", output)
+    return f"{output}: {count(m.n, 'image')}, {total}; look at it with\n{how}"
 
 
 def _gif(map: Path, output: Path, _: bool, progress: Progress) -> str:
-    from augmap.folder import write_atomic
+    from augmap.folder import write_file
     from augmap.report.film import to_gif
 
     data = to_gif(map, progress=progress.counter("pictures", "picture"))
-    write_atomic(output, data)
+    write_file(output, data)
     return f"{output}: {in_bytes(len(data))}"
 
 
 def _mp4(map: Path, output: Path, _: bool, progress: Progress) -> str:
-    from augmap.folder import write_atomic
+    from augmap.folder import write_file
     from augmap.report.film import to_mp4
 
     data = to_mp4(map, progress=progress.counter("pictures", "picture"))
-    write_atomic(output, data)
+    write_file(output, data)
     return f"{output}: {in_bytes(len(data))}"
 
 
@@ -203,11 +204,13 @@ def _views(map: Path) -> bytes | None:
 
 def _check(output: Path, to: Format) -> None:
     """Refuse a place that the export cannot go to before any work is done."""
-    if not output.absolute().parent.is_dir():
-        raise InputError(f"{output}: its folder {output.parent} does not exist; create it or choose another")
-    if to is Format.tensorboard:
-        from augmap.folder import is_map
+    from augmap.folder import check_file, is_map
 
+    if to is Format.tensorboard:
+        if not output.absolute().parent.is_dir():
+            raise InputError(
+                f"{output}: its folder {output.parent} does not exist; create it or choose another"
+            )
         if output.exists() and not output.is_dir():
             raise InputError(f"{output}: is a file; tensorboard reads a folder, choose another name")
         if is_map(output):
@@ -215,5 +218,4 @@ def _check(output: Path, to: Format) -> None:
         return
     if output.suffix.lower() != f".{to.value}":
         raise InputError(f"{output}: the name must end in .{to.value}, got {output.suffix or 'no ending'!r}")
-    if output.is_dir():
-        raise InputError(f"{output}: is a folder; choose another name")
+    check_file(output)

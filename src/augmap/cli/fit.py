@@ -109,7 +109,7 @@ def fit(
     """Train an encoder on images, without labels, and save the map."""
     from augmap.api import fit as fit_map
     from augmap.cli.progress import Progress
-    from augmap.cli.words import duration, quality
+    from augmap.cli.words import command, duration, quality
 
     if no_open and not watch:
         raise InputError("--no-open belongs to --watch; give both, or leave it out")
@@ -157,7 +157,8 @@ def fit(
                 progress=progress.work,
             )
         except Interrupted as stopped:
-            raise Interrupted(f"{stopped} (augmap fit {images} -o {output} ... --resume)") from None
+            again = command("augmap", "fit", images, "-o", output, "...", "--resume")
+            raise Interrupted(f"{stopped} ({again})") from None
         if watched is not None:
             watched.finished(made)
     from augmap.method.launch import leads

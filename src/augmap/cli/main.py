@@ -50,6 +50,10 @@ _CommandLineError = next(c for c in typer.BadParameter.__mro__ if c.__name__ == 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit; ``arguments`` stand in for ``sys.argv[1:]``."""
     configure_process()
+    try:
+        os.getcwd()
+    except FileNotFoundError:  # libraries die of it with words of their own
+        sys.exit(_say("the current folder no longer exists; cd elsewhere", code=2))
     code = run(sys.argv[1:] if arguments is None else arguments)
     try:
         sys.stdout.flush()
@@ -162,7 +166,7 @@ def _augmap(
 
 def _usage(error: Exception) -> str:
     """What is wrong with the command line, the value that is wrong, and where to read on."""
-    message = error.format_message().rstrip(".")
+    message = error.format_message().rstrip(".").replace("Value error, ", "")  # pydantic's
     details = getattr(error.__cause__, "errors", None)  # pydantic's, which leave the value out of the text
     value = repr(details()[0]["input"]) if callable(details) else ""
     if value not in message:

@@ -19,8 +19,12 @@ SHARE = 0.1
 """Without a terminal: a line each time this share of the work is done ..."""
 SECONDS = 30.0
 """... or when this much time has passed since the last one."""
-ITERATIONS = ("layout", "t-SNE", "UMAP")
-"""Titles of work that is counted in steps, not in images."""
+UNITS = {
+    **dict.fromkeys(("layout", "t-SNE", "UMAP"), "step"),
+    **dict.fromkeys(("duplicates: comparing", "duplicates: comparing, mirrored"), "pair"),
+    "clusters": "scale",
+}
+"""What is counted under some titles; it is images under all others."""
 
 
 class Progress:
@@ -59,8 +63,8 @@ class Progress:
         return lambda done, total: self.update(title, done, total, unit=unit)
 
     def work(self, title: str) -> Callable[[int, int], None]:
-        """Return a counter of steps for what goes over all images again and again, of images for the rest."""
-        return self.counter(title, "step" if title in ITERATIONS else "image")
+        """Return a counter of what this work goes through: images, or what :data:`UNITS` says."""
+        return self.counter(title, UNITS.get(title, "image"))
 
     def update(self, title: str, done: int, total: int, *, unit: str = "step", note: str = "") -> None:
         """Show that ``done`` of ``total`` units are done; a new ``title`` starts a new bar."""

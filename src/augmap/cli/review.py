@@ -67,7 +67,7 @@ def review(
             from augmap.method.launch import pick_device
 
             spread = spread_of(m, views=views, seed=seed, device=pick_device(device))
-        found = find(m, pictures, spread=spread, top=top, progress=progress.counter)
+        found = find(m, pictures, spread=spread, top=top, progress=progress.work)
         sheets = write_review(
             output,
             m,

@@ -1,9 +1,18 @@
-"""Numbers as a person reads them."""
+"""Words between augmap and a person: numbers, command lines, and what stdout is called."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
+
+STDOUT = ("-", "/dev/stdout")
+"""Names of a file that mean stdout, which then holds that file alone."""
+
+
+def command(*parts: object) -> str:
+    """Return a command line that a shell takes as it is, whatever is in the names."""
+    return shlex.join(map(str, parts))
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:

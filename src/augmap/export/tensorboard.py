@@ -11,6 +11,7 @@ from PIL import Image
 
 from augmap.export.tables import axis_names, columns, unicode
 from augmap.imagemap import ImageMap
+from augmap.images.mark import mark
 from augmap.thumbs import Thumbs
 
 EDGE = 8192
@@ -89,5 +90,5 @@ def _sprite(thumbs: Thumbs, progress: Callable[[int, int], None] | None) -> tupl
         if progress:
             progress(min(n, start + _BLOCK), n)
     file = io.BytesIO()
-    sheet.save(file, "PNG", compress_level=6)
+    sheet.save(file, "PNG", compress_level=6, pnginfo=mark())
     return file.getvalue(), cell

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
+import io
 import os
 from collections.abc import Collection
+from pathlib import Path
 
 from augmap.errors import InputError
 from augmap.images.names import escape
+
+_UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def read_labels(
@@ -87,16 +92,35 @@ def known_excluded(
     return {x for x in found.values() if x is not None}, {name for name, x in found.items() if x is None}
 
 
+def read_rows(data: bytes, where: str) -> tuple[list[str], list[dict[str, str]]]:
+    """Return the columns and the rows of a table as spreadsheets save it.
+
+    Commas, semicolons or tabs separate its cells, whichever the first line has most of; it is UTF-8, or
+    UTF-16 that begins with its mark. A row that is too short ends in ``""``.
+
+    Raises
+    ------
+    InputError
+        It is no such table.
+    """
+    try:
+        text = data.decode("utf-16" if data.startswith(_UTF_16) else "utf-8-sig", "surrogateescape")
+        first = text.partition("\n")[0]
+        delimiter = max(",;\t", key=first.count)
+        lines = io.StringIO(text, newline="")
+        header, *rows = list(csv.reader(lines, delimiter=delimiter, strict=True)) or [[]]
+    except (csv.Error, UnicodeError) as error:
+        raise InputError(f"{where}: not a table ({error}); save it as CSV in UTF-8") from None
+    header = [name.strip() for name in header]
+    return header, [dict(zip(header, [*row, *[""] * len(header)], strict=False)) for row in rows if row]
+
+
 def _read(path: str | os.PathLike[str]) -> tuple[list[str], list[dict[str, str]]]:
     try:
-        with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
-            reader = csv.DictReader(file, restval="")
-            reader.fieldnames = [h.strip() for h in reader.fieldnames or []]
-            return list(reader.fieldnames), list(reader)
+        data = Path(path).read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); give a CSV file") from None
-    except csv.Error as error:
-        raise InputError(f"{path}: not a CSV file ({error})") from None
+    return read_rows(data, str(path))
 
 
 def _resolve(name: str, index: Collection[str], known: Collection[str]) -> str | None:

@@ -8,11 +8,11 @@ from PIL.PngImagePlugin import PngInfo
 import augmap
 
 MAKER = f"augmap {augmap.__version__}"
-"""What stands under "Software" in the metadata."""
+"""What stands under "Software" in the metadata of a PNG, and in the comment of a GIF, which has no more."""
 
 
 def mark() -> PngInfo:
-    """Return the mark, as Pillow's ``pnginfo``."""
+    """Return the mark of a PNG, as Pillow's ``pnginfo``."""
     found = PngInfo()
     found.add_text("Software", MAKER)
     return found
@@ -20,4 +20,6 @@ def mark() -> PngInfo:
 
 def is_marked(image: Image.Image) -> bool:
     """Whether some version of augmap drew it."""
-    return str(image.info.get("Software", "")).startswith("augmap ")
+    words = image.info.get("comment" if image.format == "GIF" else "Software", "")
+    text = words.decode(errors="replace") if isinstance(words, bytes) else str(words)
+    return text.startswith("augmap ")

@@ -8,12 +8,14 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from augmap.errors import InputError
-from augmap.folder import write_atomic
+from augmap.folder import check_file, write_file
 from augmap.images.mark import MAKER
 from augmap.plots.names import legible
 
 FORMATS = ("png", "pdf", "svg")
 DPI = 200
+MOST_PIXELS = 400_000_000
+"""Of a figure: 1.6 GB while it is drawn, also where its text and lines become vectors."""
 
 
 def save_figure(
@@ -33,11 +35,16 @@ def save_figure(
     Raises
     ------
     InputError
-        Another ending, no such folder, or the file cannot be written.
+        Another ending, no such folder, more than :data:`MOST_PIXELS`, or the file cannot be written.
     """
     path = check_path(path)
     if not 20 <= dpi <= 1200:
         raise InputError(f"dpi must lie in [20, 1200], got {dpi:g}")
+    width, height = (round(dpi * inches) for inches in figure.get_size_inches())
+    if width * height > MOST_PIXELS:
+        raise InputError(
+            f"{path}: {width:,} x {height:,} pixels are too many, at most {MOST_PIXELS:,}; lower dpi or size"
+        )
     kind = path.suffix[1:].lower()
     file = io.BytesIO()
     figure.savefig(
@@ -48,7 +55,7 @@ def save_figure(
         bbox_inches=None,  # the layout is ours, whatever the user's matplotlibrc says
         metadata=_metadata(kind, legible(title), legible(about)),
     )
-    write_atomic(path, file.getvalue())
+    write_file(path, file.getvalue())
     return path
 
 
@@ -67,10 +74,7 @@ def check_path(path: str | Path) -> Path:
         raise InputError(
             f"{path}: a figure's name must end in one of {endings}, got {path.suffix or 'no ending'!r}"
         )
-    if not path.parent.is_dir():
-        raise InputError(f"{path}: there is no folder {str(path.parent)!r}; make it first")
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; choose another name")
+    check_file(path)
     return path
 
 

@@ -22,6 +22,7 @@ from augmap import folder as disk
 from augmap.errors import InputError
 from augmap.explorer.replay import Replay, from_u16, read_replay
 from augmap.imagemap import ImageMap
+from augmap.images.mark import MAKER
 from augmap.plots.colours import DARK, colour_images
 from augmap.plots.names import legible, shorten
 
@@ -65,7 +66,14 @@ def to_gif(path: Path, *, progress: Callable[[int, int], None] | None = None) ->
     durations[-1] = round(1000 * GIF.hold)
     file = io.BytesIO()
     flat[0].save(
-        file, "GIF", save_all=True, append_images=flat[1:], duration=durations, loop=0, optimize=False
+        file,
+        "GIF",
+        save_all=True,
+        append_images=flat[1:],
+        duration=durations,
+        loop=0,
+        optimize=False,
+        comment=MAKER,
     )
     return file.getvalue()
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from augmap import folder as disk
 from augmap.errors import InputError
-from augmap.images.labels import read_excluded
+from augmap.images.labels import read_excluded, read_rows
 from augmap.images.names import escape, unescape
 from augmap.items import read_table
 
@@ -251,8 +251,8 @@ def _json(path: Path) -> dict:
 
 
 def _has_decisions(table: Path) -> None:
-    header = next(iter(read_table(table.read_bytes().removeprefix(b"\xef\xbb\xbf"), where=str(table))), [])
-    if "decision" not in [h.strip() for h in header]:
+    header, _ = read_rows(table.read_bytes(), str(table))
+    if "decision" not in header:
         raise InputError(
             f"{table}: has no column 'decision'; only rows in which someone decided to drop are acted on"
         )

@@ -19,7 +19,7 @@ from augmap.review.queues import Entry, Queue
 Read = Callable[[np.ndarray], np.ndarray]
 
 CELL = 96
-"""Pixels: edge of a picture; smaller ones are magnified by a whole factor, with sharp pixels."""
+"""Pixels: edge of a picture, whatever its own is."""
 COLUMNS = 12
 GROUP_MOST = 24
 """Pictures of a group that are drawn; the line above it says how many there are."""
@@ -123,13 +123,10 @@ def _page(m: ImageMap, bands: list[_Band], read: Read) -> bytes:
 
 
 def _fitted(pixels: np.ndarray) -> Image.Image:
-    """A picture in a square of CELL."""
+    """A picture that fills a square of CELL; magnified by a whole factor its pixels stay sharp."""
     picture = Image.fromarray(np.ascontiguousarray(pixels))
-    factor = CELL // max(picture.size)
-    if factor >= 1:
-        size = (picture.width * factor, picture.height * factor)
-        return picture.resize(size, Image.Resampling.NEAREST)
-    return picture.resize((CELL, CELL), Image.Resampling.LANCZOS)
+    whole = CELL % picture.width == 0
+    return picture.resize((CELL, CELL), Image.Resampling.NEAREST if whole else Image.Resampling.LANCZOS)
 
 
 @cache
@@ -141,10 +138,8 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 
 
 def _tail(name: str) -> str:
-    """The end of a name says most: ``train/cat/0012.png`` becomes ``cat/0012``."""
-    parts = name.split("/")
-    stem = parts[-1].rsplit(".", 1)[0] or parts[-1]
-    return "/".join([*parts[-2:-1], stem])
+    """The end of a name says most: ``train/cat/0012.png`` becomes ``cat/0012.png``."""
+    return "/".join(name.split("/")[-2:])
 
 
 def _cut(text: str) -> str:

@@ -10,7 +10,8 @@ import numpy as np
 
 from augmap.errors import InputError
 from augmap.imagemap import ImageMap
-from augmap.items import read_table, write_table
+from augmap.images.labels import read_rows
+from augmap.items import write_table
 from augmap.review.queues import Queue
 
 COLUMNS = (
@@ -38,8 +39,7 @@ def read_decisions(data: bytes, where: str) -> Decided:
     InputError
         It cannot be understood, so that what was decided there would be lost.
     """
-    header, *rows = read_table(data.removeprefix(b"\xef\xbb\xbf"), where=where) or [[]]
-    header = [h.strip() for h in header]
+    header, rows = read_rows(data, where)
     if not header:
         return Decided()
     if "name" not in header or "decision" not in header:
@@ -47,8 +47,7 @@ def read_decisions(data: bytes, where: str) -> Decided:
             f"{where}: has no columns name and decision, so what was decided in it cannot be carried over; "
             "move it away or choose another folder with -o"
         )
-    named = [dict(zip(header, [*row, *[""] * len(header)], strict=False)) for row in rows]
-    return Decided([row for row in named if row["decision"].strip()])
+    return Decided([row for row in rows if row["decision"].strip()])
 
 
 def review_csv(m: ImageMap, queues: Iterable[Queue], decided: Decided = Decided()) -> bytes:

@@ -39,6 +39,8 @@ def check_output(folder: Path, *, overwrite: bool) -> None:
         return
     if not folder.is_dir():
         raise InputError(f"{folder}: is a file; a review is a folder, choose another name")
+    if disk.is_map(folder):
+        raise InputError(f"{folder}: is a map; a review is a folder of its own, choose another name with -o")
     there = {p.name for p in folder.iterdir()}
     if not there:
         return
