@@ -7,7 +7,7 @@
 lays the images out as :func:`augmap.method.layout.layout` does for the head to learn, from features that are
 whitened more or less and with other neighbours or weights, and lets openTSNE do it. Each is scored by 5,000
 held-out training labels (``choosing.py``). What the weights do for fewer images is read off some of the
-training images, scored by random sixths of them, in the mean of eight sets. Other maps of fewer than 40,000
+training images, each asked about by the others, in the mean of 4 to 16 sets. Other maps of fewer than 40,000
 images are laid out three times. The seconds are those of one thread's processor time, the neighbour graph
 included. Results are written as they come; what is there already is not made again.
 """
@@ -30,7 +30,7 @@ import torch
 from choosing import QUICK, held_out_accuracy, read, write
 from common import HERE, hardware
 
-from augmap.evaluate.knn import knn_accuracy
+from augmap.evaluate.knn import K, vote
 from augmap.imagemap import ImageMap
 from augmap.method import layout as layouts
 from augmap.method.graphs import SHARED
@@ -94,8 +94,8 @@ FEW = (500, 1_000, 4_000, 16_000)
 FEW_WAYS = {"": ours, ", compared among 15": partial(ours, compared=1), ", all neighbours alike": ALIKE}
 SEEDS, ONCE = 3, 40_000
 """Layouts of fewer than :data:`ONCE` images."""
-DRAWS = 8
-"""Sets of few images, each laid out once."""
+DRAWN, FEWEST, MOST = 32_000, 4, 16
+"""Images of all sets of so many, each of which is laid out once; and sets, at least and at most."""
 
 
 Case = tuple[np.ndarray, Score, int]
@@ -103,12 +103,15 @@ Case = tuple[np.ndarray, Score, int]
 
 
 def among_themselves(n: int, made: ImageMap, seed: int) -> Case:
-    """Return n training images, scored by random splits of these."""
+    """Return n training images; each is asked about by its 15 nearest among the others."""
     training = np.flatnonzero(np.array(made.splits) == "train")
     rows = np.random.default_rng(seed).permutation(training)[:n]
 
+    names, codes = np.unique(made.labels[rows], return_inverse=True)
+
     def score(x: np.ndarray, metric: str = "euclidean") -> float:
-        return 100 * knn_accuracy(x, made.labels[rows], metric=metric).accuracy
+        found, _ = nearest(x, K, metric=metric)
+        return 100 * float((vote(codes[found], len(names)) == codes).mean())
 
     return made.features[rows], score, seed
 
@@ -119,7 +122,7 @@ def parts(made: ImageMap) -> Iterator[tuple[str, Way, list[Case]]]:
     for name, way in WAYS.items():
         yield name, way, [(made.features, score, seed) for seed in range(SEEDS if made.n < ONCE else 1)]
     for n in FEW if made.n >= ONCE else ():
-        cases = [among_themselves(n, made, seed) for seed in range(DRAWS)]
+        cases = [among_themselves(n, made, seed) for seed in range(max(FEWEST, min(MOST, DRAWN // n)))]
         for name, way in FEW_WAYS.items():
             yield f"{n:,} images{name}", (CHOSEN, way), cases
 
