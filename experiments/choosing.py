@@ -76,7 +76,7 @@ def _ways(found: dict[str, Any]) -> str:
     rows = ["| laid out from | kNN in these, % | kNN on the map, % | seconds |", "| --- " * 4 + "|"]
     rows += [
         f"| {name} | {entry['h']:.1f} | {entry['xy']:.1f} | {entry['seconds']:.0f} |"
-        for name, entry in sorted(found.items(), key=lambda item: natural(item[0]))
+        for name, entry in sorted(found.items(), key=lambda item: natural(item[0].replace(",", "")))
     ]
     return "\n".join(rows)
 
