@@ -37,9 +37,9 @@ class Ticks:
         return self.readings.pop(0)
 
 
-def timed(*durations, seconds):
+def timed(*durations, **how):
     encoder, graph = parts()
-    return step_seconds(encoder, STAGE, graph, CONFIG, fabric=cpu(), seconds=seconds, clock=Ticks(*durations))
+    return step_seconds(encoder, STAGE, graph, CONFIG, fabric=cpu(), clock=Ticks(*durations), **how)
 
 
 def test_the_median_without_the_first_step():
@@ -53,6 +53,14 @@ def test_until_the_time_is_over_and_at_least_four_steps():
 
 def test_slow_steps_are_timed_once():
     assert timed(9.0, 5.0, seconds=1.0) == pytest.approx(5.0)
+
+
+@pytest.mark.parametrize(("most", "taken"), [(1, 2), (2, 2), (3, 3)])
+def test_no_longer_than_the_run_itself(most, taken, monkeypatch):
+    made = []
+    monkeypatch.setattr(probe, "stage_loss", lambda *a: made.append(1) or stage_loss(*a))
+    assert timed(9.0, 1.0, 1.0, 1.0, seconds=1e9, most=most) == pytest.approx(1.0)
+    assert len(made) == taken
 
 
 def test_large_images_are_timed_on_fewer(monkeypatch):

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from augmap.method import source
 from augmap.method.source import PixelFile, Source, channel_statistics
 
 CPU = torch.device("cpu")
@@ -82,6 +83,12 @@ def test_statistics_counted():
     mean, std = channel_statistics(pixels)
     assert mean == pytest.approx([0.5, 0.2, 0.1])
     assert std == pytest.approx([0.5, 1.0, 0.4 * np.sqrt(3) / 4], abs=1e-6)  # a constant channel gets 1
+
+
+def test_rows_go_to_a_device_in_blocks(monkeypatch):
+    monkeypatch.setattr(source, "_BLOCK", 3)
+    rows = images()
+    np.testing.assert_array_equal(source._sent_in_blocks(rows, CPU).numpy(), rows, strict=True)
 
 
 def test_statistics_take_no_memory():
