@@ -103,10 +103,11 @@ def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
         if stop.wanted and fabric.world_size == 1:
             raise Interrupted(_where(run, task.folder, saved=saved))
         budget, before = task.config.budget, found is None and (run is None or run.number == 0)
-        if budget and before and fabric.world_size == 1 and task.clock() - task.started > budget:
+        spent = task.clock() - task.started
+        if budget and before and fabric.world_size == 1 and spent > budget:
             raise InputError(
-                f"a budget of {budget:.0f} s is over before training could begin: steps are slow here; "
-                "give more time, smaller images or a smaller network"
+                f"a budget of {budget:.0f} s is over before training could begin: {spent:.0f} s went into "
+                "opening the images and measuring steps; give more time, smaller images or a smaller network"
             )
 
     def bar(title: str) -> Callable[[int, int], None]:
