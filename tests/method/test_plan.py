@@ -262,6 +262,22 @@ def test_a_budget_that_is_spent_before_the_first_step(monkeypatch):
     assert len(steps) == 3
 
 
+def test_the_budget_of_a_resolved_configuration_ends_nothing(monkeypatch):
+    """It says how the steps were found; here it is spent before the neighbours of the pixels are."""
+    clock, real = Clock(), graphs.nearest
+
+    def slow(*given, progress, **how):
+        clock.now += 200.0
+        progress(1, 1)
+        return real(*given, **how)
+
+    monkeypatch.setattr(graphs, "nearest", slow)
+    config = small_config(Stage(name="map", steps=2, edges="pixels"), budget=100.0)
+    seen = {"clock": clock, "started": clock.now}
+    outcome = run_small(config, **seen, progress=lambda title: lambda done, total: None)
+    assert outcome.history["steps"] == 2
+
+
 def test_a_spent_budget_searches_no_neighbours(monkeypatch):
     monkeypatch.setattr(prepare, "graph_seconds", lambda *a, **k: 30.0)
     monkeypatch.setattr(graphs, "nearest", lambda *a, **k: pytest.fail("neighbours were searched"))

@@ -97,14 +97,15 @@ def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
     say = task.say if fabric.is_global_zero else silent
     run: Run | None = None
     saved = False
+    planned = any(stage.share for stage in task.config.stages)
+    budget = task.config.budget if planned else None  # of stages that are laid out already it is a memory
 
     def check() -> None:
         """End on a wish to stop between steps as well, where no other process has to agree."""
         if stop.wanted and fabric.world_size == 1:
             raise Interrupted(_where(run, task.folder, saved=saved))
-        budget, before = task.config.budget, found is None and (run is None or run.number == 0)
-        spent = task.clock() - task.started
-        if budget and before and fabric.world_size == 1 and spent > budget:
+        before, spent = found is None and (run is None or run.number == 0), task.clock() - task.started
+        if budget is not None and before and fabric.world_size == 1 and spent > budget:
             raise InputError(
                 f"a budget of {budget:.0f} s is over before training could begin: {spent:.0f} s went into "
                 "opening the images and measuring steps; give more time, smaller images or a smaller network"
@@ -146,7 +147,7 @@ def run_task(fabric: Fabric, task: Task, stop: Stop) -> Outcome:
         graphs = graphs.at(config.precision)
     check()
     planner = None
-    if any(stage.share for stage in task.config.stages):
+    if planned:
         planner = make_planner(
             config, pixels, encoder, found, started=task.started, clock=task.clock, fabric=fabric, say=say
         )
