@@ -137,8 +137,7 @@ def _fits(rows: np.ndarray, device: torch.device) -> bool:
 
 def _sent_in_blocks(rows: np.ndarray, device: torch.device) -> Tensor:
     """Return an array on a device; of a memory map only a block at a time is in the host's memory."""
-    first = torch.from_numpy(np.array(rows[:_BLOCK]))
-    out = torch.empty(rows.shape, dtype=first.dtype, device=device)
+    out = torch.from_numpy(np.empty(0, rows.dtype)).new_empty(rows.shape, device=device)
     for start in range(0, len(rows), _BLOCK):
         out[start : start + _BLOCK] = torch.from_numpy(np.array(rows[start : start + _BLOCK]))
     return out
