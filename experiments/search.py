@@ -60,7 +60,9 @@ from augmap.settings import BATCH
 
 TURNS, TIMED = 3, 40
 """How often the price of a step is measured in turns with that of :data:`BEFORE`, and over how many steps."""
-BEFORE = dataclasses.replace(QUICK.stages[0], share=None, steps=1, views=2, lr=0.02, temperature=0.2)
+BEFORE = dataclasses.replace(
+    QUICK.stages[0], share=None, steps=1, views=2, lr=0.02, temperature=0.2, steady=0.0
+)
 """The first stage as it was before this search; the variants change it."""
 WARMUP = 0.1
 """Share of the steps, as the planner of a budget has it."""
@@ -175,6 +177,9 @@ VARIANTS: dict[str, Change] = {
     ),
     "4 views, rate 0.05, temperature 0.15, Winograd, four rounds": views(
         4, convolutions(winograd.CHANNELS_FROM, muon._ROUNDS), lr=0.05, temperature=0.15
+    ),
+    "4 views, rate 0.05, temperature 0.15, Winograd, four rounds, steady half": views(
+        4, convolutions(winograd.CHANNELS_FROM, muon._ROUNDS), lr=0.05, temperature=0.15, steady=0.5
     ),
     "4 views, rate 0.05, temperature 0.15, Polar Express": views(
         4, rounds(*POLAR), lr=0.05, temperature=0.15

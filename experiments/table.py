@@ -12,6 +12,7 @@ from pathlib import Path
 
 from augmap.method.fitted import fit_batches
 from augmap.presets import make_config
+from augmap.stage import Stage
 
 RESULTS = Path(__file__).resolve().parent / "results"
 SINCE = "2026-11-28"
@@ -97,8 +98,9 @@ def as_it_is(result: dict) -> bool:
     fitted = fit_batches(asked, result["n"], 1, lambda line: None).stages
     now = json.loads(json.dumps([dataclasses.asdict(stage) for stage in fitted]))
     then = result["config"]["stages"]
+    defaults = {f.name: f.default for f in dataclasses.fields(Stage)}
     same = len(now) == len(then) and all(
-        before.get(name, value) == value
+        before.get(name, defaults[name]) == value
         for before, stage in zip(then, now, strict=True)
         for name, value in stage.items()
         if name not in FITTED

@@ -60,12 +60,14 @@ def test_rows_of_an_older_quick_are_marked():
     stages = [dataclasses.asdict(stage) for stage in PRESETS["quick"].stages]
     fitted = [{**stage, "share": None, "steps": 100, "stop": 99, "warmup_epochs": 0.1} for stage in stages]
     other = [{**fitted[0], "weight_decay": 0.7}, fitted[1]]
+    older = [{k: v for k, v in fitted[0].items() if k != "steady"}, fitted[1]]  # there was no such thing
     today, before = table["SINCE"], "2026-11-27"
     few = [fitted[0], {**fitted[1], "anchors": 1000}]
     for date, n, made, expected in (
         (today, 60_000, fitted, True),
         (before, 60_000, fitted, False),
         (today, 60_000, other, False),
+        (today, 60_000, older, False),
         (today, 60_000, fitted[:1], False),
         (today, 60_000, few, False),
         (today, 4000, few, True),

@@ -45,6 +45,7 @@ _QUICK_PRETRAIN = Stage(
     views=4,
     view_scale=None,
     weight_decay=0.01,
+    steady=0.5,
     warmup_epochs=1,
     **{**_QUICK, "lr": 0.05},
 )

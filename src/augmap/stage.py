@@ -124,6 +124,9 @@ class Stage:
     """Of ``muon``: peak rate of what is no matrix, biases and norms; scaled and scheduled as ``lr`` is."""
     rate: Rate = "step"
     """The rate changes every step, or only with the epoch (as in the paper)."""
+    steady: float = 0.0
+    """Share of the stage up to which the rate stays at its peak once it is warm, before it falls. A planner
+    that has given the stage its length looks at it again shortly before this."""
     warmup_epochs: float = 0.0
     """Length of the linear warm-up, whose first step already learns; at most the stage."""
     momentum: float = 0.9
@@ -163,6 +166,8 @@ class Stage:
             choice(self, name, kinds, where=where)
         if self.end_dim is not None and self.end_dim > self.dim:
             raise InputError(f"{where}end_dim must be at most dim={self.dim}, got {self.end_dim}")
+        if not 0 <= self.steady < 1:
+            raise InputError(f"{where}steady must lie in [0, 1), got {self.steady:g}")
         if not 0 <= self.momentum < 1:
             raise InputError(f"{where}momentum must lie in [0, 1), got {self.momentum}")
         if self.nesterov and self.momentum == 0:

@@ -12,7 +12,7 @@ from runs import run as run_small
 
 from augmap.errors import InputError
 from augmap.method import graphs, prepare, probe, train
-from augmap.method.plan import LATE, MARGIN, Planner
+from augmap.method.plan import LATE, MARGIN, Planner, review_step
 from augmap.stage import Stage
 
 STAGES = [
@@ -123,6 +123,48 @@ def test_a_stage_behind_the_first_learns_something_however_late_it_is():
     assert plan.deadline([first, second, third], 2) == pytest.approx(clock.now + 4)
 
 
+STEADY = [dataclasses.replace(STAGES[0], steady=0.5), *STAGES[1:]]
+
+
+def test_a_steady_stage_is_planned_again_by_its_own_pace():
+    plan, clock = planner(100.0, reserve=8.0)
+    first = plan.lay_out(STEADY, 0, 0.5, 10.0)
+    assert first.steps == 126
+    behind = 90 - 63  # of 98 - 8 s
+    assert review_step(first) == 50  # eight tenths of half of them
+    clock.now += 50 * 0.3
+    again = plan.review([first, *STEADY[1:]], 0, 50, 0.3, 10.0)
+    assert again == dataclasses.replace(first, steps=50 + int((90 - 15 - behind) / 0.3))
+    assert plan.plans[-1] == {
+        "stage": "pretrain", "at_seconds": 15.0, "left_seconds": 90.0, "reserve_seconds": 8.0,
+        "step_seconds": 0.3, "steps": again.steps,
+    }  # fmt: skip
+    # the rest of it by the new pace, and what is behind it untouched
+    late = LATE * (again.steps - 50) * 0.3 + 2
+    assert plan.deadline([again, *STEADY[1:]], 0, 50) == pytest.approx(clock.now + late)
+    clock.now += (again.steps - 50) * 0.3
+    second = plan.lay_out([again, *STEADY[1:]], 1, 0.1, 10.0)
+    assert second.steps == pytest.approx(behind * 2 / 3 / 0.1, abs=3)
+
+
+def test_a_slower_stage_becomes_no_shorter_than_its_rate_allows():
+    plan, clock = planner(100.0, reserve=8.0)
+    first = plan.lay_out(STEADY, 0, 0.5, 10.0)
+    clock.now += 50
+    again = plan.review([first, *STEADY[1:]], 0, 50, 1.0, 10.0)
+    assert again.steps == 100
+    capped = dataclasses.replace(first, max_epochs=11)
+    assert plan.review([capped, *STEADY[1:]], 0, 50, 0.1, 10.0).steps == 110
+
+
+def test_only_a_stage_whose_steps_do_not_depend_on_its_length_is_planned_again():
+    given = {"name": "s", "steps": 100, "steady": 0.5}
+    assert review_step(Stage(**given)) == 40
+    assert review_step(Stage(**given | {"steady": 0.0})) is None
+    assert review_step(Stage(**given, dim=8, end_dim=2)) is None
+    assert review_step(Stage(**given, end_temperature=0.5)) is None
+
+
 def budgeted(*stages):
     return small_config(*(stages or STAGES), budget=100.0)
 
@@ -166,6 +208,24 @@ def test_faster_than_measured_the_time_goes_to_later_stages(monkeypatch):
     assert first == pytest.approx(90 * 0.7 / 0.5, abs=1)
     assert second == pytest.approx((92 - first * 0.25) * 2 / 3 / 0.5, abs=2)
     assert third > 20
+
+
+@pytest.mark.parametrize("pace", [0.2, 0.55])
+def test_a_steady_stage_has_the_time_that_it_was_given_at_another_pace(monkeypatch, pace):
+    outcome, took, steps = simulate(
+        monkeypatch, lambda number, step: pace if number == 0 else 0.5, config=budgeted(*STEADY)
+    )
+    assert 95 <= took <= 100
+    guess, review = outcome.history["plans"][:2]
+    assert [p["stage"] for p in outcome.history["plans"]] == ["pretrain", "pretrain", "map", "polish"]
+    assert guess["steps"] == pytest.approx(90 * 0.7 / 0.5, abs=1)
+    assert review["step_seconds"] == pytest.approx(pace)
+    assert review["steps"] == pytest.approx(90 * 0.7 / pace, abs=2)
+    first = outcome.config.stages[0]
+    assert (first.steps, first.stop) == (review["steps"], None)
+    assert outcome.history["steps"] == steps
+    again, _, _ = simulate(monkeypatch, lambda number, step: 30.0, config=outcome.config)
+    assert same_bits(outcome, again)
 
 
 @pytest.mark.parametrize("slower", [1.5, 20.0])

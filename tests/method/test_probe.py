@@ -123,32 +123,41 @@ def test_projections_grow_with_the_images(monkeypatch):
 
 
 def test_graphs(monkeypatch):
-    times = iter([3.0, 3.0, 0.25, 0.5])  # a search; again; a step of the layout; its weights
+    # a search for one image, for 512; again; a step of the layout; its weights
+    times = iter([1.0, 3.0, 1.0, 3.0, 0.25, 0.5])
     monkeypatch.setattr(probe, "_timed", lambda work: (work(), next(times))[1])
     assert graph_seconds(5.0, Stage(name="s", steps=1), 4096, 8, settle=True) == 0
     near = Stage(name="s", steps=1, edges="neighbors", train="head")
     # 512 of 4,096 images were searched for, after a projection and one more pass for the statistics
-    assert graph_seconds(5.0, near, 4096, 8, settle=True) == pytest.approx(10 + 3 * 8)
+    assert graph_seconds(5.0, near, 4096, 8, settle=True) == pytest.approx(10 + 1 + 2 * 8)
     laid = Stage(name="s", steps=1, edges="layout", train="head", layout_passes=10)
-    assert graph_seconds(5.0, laid, 4096, 8, settle=False) == pytest.approx(29 + 10 * 0.25 + 0.5)
+    assert graph_seconds(5.0, laid, 4096, 8, settle=False) == pytest.approx(5 + 1 + 2 * 8 + 10 * 0.25 + 0.5)
 
 
 def test_a_layout_of_many_is_timed_on_some(monkeypatch):
     monkeypatch.setattr(probe, "_PLACES", 1024)
-    times = iter([3.0, 0.25, 0.5])
+    times = iter([1.0, 3.0, 0.25, 0.5])
     monkeypatch.setattr(probe, "_timed", lambda work: (work(), next(times))[1])
     laid = Stage(name="s", steps=1, edges="layout", train="head", layout_passes=10)
-    assert graph_seconds(5.0, laid, 4096, 8, settle=True) == pytest.approx(34 + (10 * 0.25 + 0.5) * 4)
+    assert graph_seconds(5.0, laid, 4096, 8, settle=True) == pytest.approx(10 + 17 + (10 * 0.25 + 0.5) * 4)
+
+
+def test_as_many_neighbours_are_searched_among_more_points(monkeypatch):
+    monkeypatch.setattr(probe, "_NEIGHBORS", 1024)
+    times = iter([1.0, 3.0])
+    monkeypatch.setattr(probe, "_timed", lambda work: (work(), next(times))[1])
+    near = Stage(name="s", steps=1, edges="neighbors", train="head")
+    assert graph_seconds(5.0, near, 4096, 8, settle=False) == pytest.approx(5 + (1 + 2 * 8) * 4)
 
 
 def test_no_more_are_laid_out_than_that(monkeypatch):
     monkeypatch.setattr("augmap.method.fitted.LAID_OUT", 2048)
     laid = Stage(name="s", steps=1, edges="layout", train="head", layout_passes=10)
     for n, passes in ((4096, 2), (1_000_000, 1.01)):
-        times = iter([3.0, 0.25, 0.5])
+        times = iter([1.0, 3.0, 0.25, 0.5])
         monkeypatch.setattr(probe, "_timed", lambda work, times=times: (work(), next(times))[1])
         found = graph_seconds(5.0, laid, n, 8, settle=True)
-        assert found == pytest.approx(5 * passes + 3 * 4 + 10 * 0.25 + 0.5)
+        assert found == pytest.approx(5 * passes + 1 + 2 * 4 + 10 * 0.25 + 0.5)
 
 
 def test_the_shortest_of_three_times_counts(monkeypatch):

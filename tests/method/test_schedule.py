@@ -1,5 +1,6 @@
 """Rates against the numbers of the paper's method; lengths; the annealed dimension and temperature."""
 
+import dataclasses
 import math
 
 import pytest
@@ -68,6 +69,24 @@ def test_rate_by_step_counted():
     assert found == pytest.approx([0.5, 1.0, *cosine])
 
 
+def test_a_steady_rate_counted():
+    stage = Stage(name="s", steps=8, steady=0.5, warmup_epochs=0.5, lr=1.0, lr_batch=None)
+    found = [learning_rate(stage, s, 8, 4.0, 10) for s in range(8)]
+    assert found == pytest.approx([0.5, 1, 1, 1, *(0.5 * (1 + math.cos(math.pi * k / 5)) for k in range(4))])
+    late = dataclasses.replace(stage, warmup_epochs=1.5)  # warm when the others begin to fall
+    assert [learning_rate(late, s, 8, 4.0, 10) for s in range(8)] == pytest.approx(
+        [(s + 1) / 6 for s in range(6)] + [1.0, 0.75]
+    )
+
+
+@given(steps=st.integers(10, 500), longer=st.floats(0.8, 3.0), steady=st.floats(0.1, 0.9))
+def test_until_it_falls_the_rate_does_not_depend_on_the_length(steps, longer, steady):
+    stage = Stage(name="s", steps=steps, steady=steady, warmup_epochs=0.3, lr=1.0, lr_batch=None)
+    other = max(1, round(longer * steps))
+    for step in range(int(min(steps, other) * steady)):
+        assert learning_rate(stage, step, steps, 20.0, 10) == learning_rate(stage, step, other, 20.0, 10)
+
+
 def test_rate_scales_with_the_batch():
     stage = Stage(name="s", steps=4, lr=0.5, lr_batch=100)
     assert learning_rate(stage, 0, 4, 4.0, 30) == pytest.approx(0.15)
@@ -75,10 +94,11 @@ def test_rate_scales_with_the_batch():
 
 @given(
     warmup=st.floats(0, 1), epochs=st.floats(0.2, 30), per_epoch=st.floats(0.3, 40),
-    rate=st.sampled_from(["step", "epoch"]),
+    rate=st.sampled_from(["step", "epoch"]), steady=st.floats(0, 0.9),
 )  # fmt: skip
-def test_rates_are_positive_and_at_most_the_peak(warmup, epochs, per_epoch, rate):
-    stage = Stage(name="s", epochs=epochs, warmup_epochs=warmup * epochs, rate=rate, lr=2.0, lr_batch=None)
+def test_rates_are_positive_and_at_most_the_peak(warmup, epochs, per_epoch, rate, steady):
+    shape = {"warmup_epochs": warmup * epochs, "steady": steady}
+    stage = Stage(name="s", epochs=epochs, rate=rate, lr=2.0, lr_batch=None, **shape)
     steps = stage_steps(stage, per_epoch)
     found = [learning_rate(stage, s, steps, per_epoch, 1) for s in range(steps)]
     assert all(0 < r <= 2 for r in found)

@@ -128,9 +128,20 @@ def gradient(
     n, k = neighbors.shape
     toward = y[:, None] - y[neighbors]  # (n, k, d)
     toward *= (pull / (2 * k) * weights / (1 + toward.square().sum(2)))[..., None]  # half at either end
-    slope = toward.sum(1).index_add_(0, neighbors.flatten(), toward.flatten(0, 1), alpha=-1)
+    slope = from_ends(toward, neighbors)
     z, f = repulsion(y, grid, random)
     return slope.sub_(f, alpha=n / float(z.sum() - n))
+
+
+def from_ends(toward: Float[Tensor, "n k d"], neighbors: Int[Tensor, "n k"]) -> Float[Tensor, "n d"]:
+    """Return the sum of each point's rows, less the rows of all points whose neighbour it is.
+
+    Number by number: PyTorch adds up rows of two numbers so slowly that it took most of a layout
+    (``benchmarks/layout.py``).
+    """
+    n, d = len(toward), toward.shape[2]
+    ends = d * neighbors[..., None] + torch.arange(d)
+    return toward.sum(1).flatten().index_add_(0, ends.flatten(), toward.flatten(), alpha=-1).view(n, d)
 
 
 def _principal(x: Float[Tensor, "n f"], dim: int, random: torch.Generator) -> Float[Tensor, "n d"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ MARGIN = 0.02
 """Share of the budget that is kept free for what nobody foresees."""
 LEAST_STEPS, LEAST_SHARE = 150, 0.04
 """A stage behind the first gets so many steps also when the time is up, as far as this share pays for."""
+REVIEW = 0.8
+"""A stage whose rate is steady at first is planned again when so much of that part is over."""
 HURRY = 0.25
 """After a wish for an early end, the stages that are left take this share of the time trained so far."""
 
@@ -66,6 +69,10 @@ class Planner:
         """Seconds left for training."""
         return self.seconds * (1 - MARGIN) - self.reserve - (self.clock() - self.started)
 
+    def laid_out(self, stage: Stage) -> bool:
+        """Whether the length of a stage is what was planned last."""
+        return bool(self.plans) and self.plans[-1]["stage"] == stage.name
+
     def lay_out(self, stages: Sequence[Stage], first: int, step_seconds: float, per_epoch: float) -> Stage:
         """Return stage ``first`` with a number of steps; the shares of those behind it keep their time.
 
@@ -100,15 +107,47 @@ class Planner:
                 f"and a step takes {step_seconds:.2g} s; give more time, smaller images or fewer of them"
             )
         steps = max(1, steps)
+        self._warn(stage, first, own, steps, per_epoch)
+        self._note(stage.name, left, step_seconds, steps)
+        warmup = min(stage.warmup_epochs, steps / per_epoch / 10)
+        return dataclasses.replace(stage, share=None, steps=steps, warmup_epochs=warmup)
+
+    def review(
+        self, stages: Sequence[Stage], first: int, done: int, step_seconds: float, per_epoch: float
+    ) -> Stage:
+        """Return stage ``first``, laid out last and ``done`` steps long by now, with another number of steps.
+
+        As many as fit in by the pace that it had; the stages behind it keep their time. What is done was
+        done at the rates that the new length has too: it is not made so short that these had fallen.
+
+        Parameters
+        ----------
+        step_seconds : float
+            Seconds that one of the steps took.
+        """
+        stage, plan = stages[first], self.plans[-1]
+        assert stage.steps is not None
+        behind = max(0.0, plan["left_seconds"] - plan["steps"] * plan["step_seconds"])
+        left = self.left() - self._ahead(first)
+        steps = done + int((left - behind) / step_seconds)
+        if stage.max_epochs is not None:
+            steps = min(steps, round(stage.max_epochs * per_epoch))
+        steps = max(steps, math.ceil(done / stage.steady))
+        self._note(stage.name, left + done * step_seconds, step_seconds, steps)
+        return dataclasses.replace(stage, steps=steps)
+
+    def _warn(self, stage: Stage, first: int, own: float, steps: int, per_epoch: float) -> None:
         if steps < per_epoch and (stage.max_epochs is None or stage.max_epochs >= 1):
             which = "the first stage" if first == 0 else f"stage {stage.name!r}"
             self.say(
                 f"warning: of {self.seconds:.0f} s {max(own, 0):.0f} are left for {which}, too few"
                 " to see every image once: the map will show little; give more time or fewer images"
             )
+
+    def _note(self, name: str, left: float, step_seconds: float, steps: int) -> None:
         self.plans.append(
             {
-                "stage": stage.name,
+                "stage": name,
                 "at_seconds": round(self.clock() - self.started, 2),
                 "left_seconds": round(left, 2),
                 "reserve_seconds": round(self.reserve, 2),
@@ -116,8 +155,6 @@ class Planner:
                 "steps": steps,
             }
         )
-        warmup = min(stage.warmup_epochs, steps / per_epoch / 10)
-        return dataclasses.replace(stage, share=None, steps=steps, warmup_epochs=warmup)
 
     def deadline(self, stages: Sequence[Stage], first: int, done: int = 0) -> float:
         """Clock reading by which stage ``first``, laid out last, ends even if it has steps left.
@@ -131,10 +168,10 @@ class Planner:
             Steps of the stage that a resumed run has behind it.
         """
         grace = (LATE - 1) * self.seconds
-        plan = self.plans[-1] if self.plans else {"stage": None}
         least = LEAST_SHARE * self.seconds if first > 0 else 0.0
-        if plan["stage"] != stages[first].name or not any(s.share for s in stages[first + 1 :]):
+        if not self.laid_out(stages[first]) or not any(s.share for s in stages[first + 1 :]):
             return self.clock() + max(least, self.left() + grace)
+        plan = self.plans[-1]
         own = plan["steps"] * plan["step_seconds"]
         behind = max(0.0, plan["left_seconds"] - own)
         late = LATE * (plan["steps"] - done) * plan["step_seconds"] + grace
@@ -144,6 +181,13 @@ class Planner:
     def _ahead(self, first: int) -> float:
         """Seconds that the stages behind ``first`` need before their first steps."""
         return sum(g + self.probe_seconds for g in self.graph_seconds[first + 1 :])
+
+
+def review_step(stage: Stage) -> int | None:
+    """Return after how many steps a stage is planned again; None where its steps depend on its length."""
+    if stage.steps is None or not stage.steady or stage.end_dim is not None:
+        return None
+    return None if stage.end_temperature is not None else round(REVIEW * stage.steady * stage.steps)
 
 
 def shortened(stage: Stage, seconds: float, step_seconds: float, per_epoch: float) -> Stage:
@@ -181,4 +225,21 @@ def lay_out(
     stage, planner.plans[:] = fabric.broadcast(decided)
     if isinstance(stage, InputError):
         raise stage
+    return stage
+
+
+def review(
+    planner: Planner,
+    stages: Sequence[Stage],
+    first: int,
+    done: int,
+    step_seconds: float,
+    per_epoch: float,
+    fabric: Fabric,
+) -> Stage:
+    """Let the first process plan a stage again and tell the others."""
+    decided: tuple[Stage, list[dict]] | None = None
+    if fabric.is_global_zero:
+        decided = planner.review(stages, first, done, step_seconds, per_epoch), planner.plans
+    stage, planner.plans[:] = fabric.broadcast(decided)
     return stage

@@ -26,7 +26,7 @@ from augmap.method.repulsion import Grid
 from augmap.method.schedule import stage_batch
 from augmap.method.seeds import generator
 from augmap.method.step import make_kernel, make_optimizer, set_trained, share_temperature, stage_loss
-from augmap.neighbors import nearest
+from augmap.neighbors import Metric, nearest
 from augmap.stage import Stage
 from augmap.thumbs import make_thumbs
 
@@ -46,8 +46,9 @@ _NEIGHBORS = 30_000
 """Points among which neighbours are searched to time the search."""
 _PLACES = 30_000
 """Points that a step of a layout is timed on."""
-_SPREAD = 0.13
-"""Standard deviation of a layout of one point; it grows with the root of their number."""
+_REACH = 0.13
+"""Half the edge of the square that a layout of one point fills, in the mean of its passes: what a step costs
+grows with the square. The edge grows with the root of the number of points."""
 _PIXELS = 2**24
 """Pixel values among which neighbours are searched to time that search."""
 _SETTLED = 10_000
@@ -199,13 +200,12 @@ def graph_seconds(projection: float, stage: Stage, n: int, features: int, *, set
     m, q = min(n, _NEIGHBORS), min(n, _SAMPLE)
     points = np.random.default_rng(0).standard_normal((m, features), np.float32)
     k, around = feature_neighbors(stage, m), neighborhood(stage, m)
-    search = _timed(lambda: nearest(points, around, queries=points[:q], metric="cosine"))
-    seconds += search * (n / m) * (n / q)
+    seconds += _search_seconds(points, around, q, n, "cosine")
     if stage.edges == "neighbors":
         return seconds
     m = min(n, _PLACES)
     random = generator(0, "probe")
-    places = _SPREAD * math.sqrt(m) * torch.randn(m, stage.dim, generator=random)
+    places = _REACH * math.sqrt(m) * (2 * torch.rand(m, stage.dim, generator=random) - 1)
     table, grid = torch.randint(m, (m, around), generator=random), Grid()
     pulling, weights = table[:, :k].contiguous(), torch.ones(m, k)
     step = _timed(lambda: gradient(places, pulling, weights, 1.0, grid, random))
@@ -218,14 +218,21 @@ def _pixel_seconds(stage: Stage, n: int, columns: int) -> float:
     q = min(m, _SAMPLE)
     points = np.random.default_rng(0).standard_normal((m, columns), np.float32)
     k = min(pixel_neighbors(stage, n), m - 1)
-    # what one query costs is the preparation of all points, which grows with n alone
-    once = _timed(lambda: nearest(points, k, queries=points[:1]))
-    search = max(0.0, _timed(lambda: nearest(points, k, queries=points[:q])) - once)
-    seconds = once * (n / m) + search * (n / m) * (n / q)
+    seconds = _search_seconds(points, k, q, n, "euclidean")
     if stage.affinity == "even":
         return seconds
     table, distances = nearest(points[:q], min(k, q - 1))
     return seconds + _timed(lambda: weigh(stage, table, distances)) * (n / q) * (k / table.shape[1])
+
+
+def _search_seconds(points: np.ndarray, k: int, q: int, n: int, metric: Metric) -> float:
+    """Return about how long ``n`` images are searched for neighbours, from ``q`` queries among fewer points.
+
+    What one query costs is the preparation of all points, which grows with n alone.
+    """
+    once = _timed(lambda: nearest(points, k, queries=points[:1], metric=metric))
+    search = max(0.0, _timed(lambda: nearest(points, k, queries=points[:q], metric=metric)) - once)
+    return (once + search * (n / q)) * (n / len(points))
 
 
 def finish_seconds(projection: float, pixels: np.ndarray, last: Stage, *, settle: bool) -> float:

@@ -28,16 +28,17 @@ def stage_steps(stage: Stage, per_epoch: float) -> int:
 
 
 def learning_rate(stage: Stage, step: int, steps: int, per_epoch: float, batch: int) -> float:
-    r"""Return the rate of one step: linear warm-up, then half a cosine.
+    r"""Return the rate of one step: linear warm-up, perhaps a steady part, then half a cosine.
 
-    With :math:`E` units in all and :math:`w` of warm-up, unit :math:`e` (a step, or an epoch where
-    ``stage.rate == "epoch"``) has
+    With :math:`E` units in all, :math:`w` of warm-up and :math:`v = \max(w, pE)`, where :math:`p` is
+    ``stage.steady``, unit :math:`e` (a step, or an epoch where ``stage.rate == "epoch"``) has
 
-    .. math:: r\,\frac{e+1}{w} \;(e < w), \qquad
-              \frac r2\Bigl(1 + \cos\frac{\pi (e - w)}{E - w + 1}\Bigr) \;(e \ge w)
+    .. math:: r\,\frac{e+1}{w} \;(e < w), \qquad r \;(w \le e < v), \qquad
+              \frac r2\Bigl(1 + \cos\frac{\pi (e - v)}{E - v + 1}\Bigr) \;(e \ge v)
 
-    The cosine is the paper's; its warm-up began at 0 and so lost an epoch in ten, here the first step
-    already learns. :math:`r` is ``stage.lr``, scaled by ``batch / stage.lr_batch``.
+    The cosine is the paper's, without a steady part; its warm-up began at 0 and so lost an epoch in ten,
+    here the first step already learns. :math:`r` is ``stage.lr``, scaled by ``batch / stage.lr_batch``.
+    Until the rate falls it does not depend on :math:`E`.
 
     References
     ----------
@@ -54,7 +55,10 @@ def learning_rate(stage: Stage, step: int, steps: int, per_epoch: float, batch: 
         unit, units, warmup = step, steps, stage.warmup_epochs * per_epoch
     if unit < warmup:
         return peak * min(1.0, (unit + 1) / warmup)
-    return peak / 2 * (1 + math.cos(math.pi * (unit - warmup) / (units - warmup + 1)))
+    falls = max(warmup, stage.steady * units)
+    if unit < falls:
+        return peak
+    return peak / 2 * (1 + math.cos(math.pi * (unit - falls) / (units - falls + 1)))
 
 
 def log_temperature(stage: Stage, step: int, steps: int) -> float:

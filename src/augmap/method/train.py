@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +31,15 @@ from augmap.method.checkpoint import Checkpoint, under
 from augmap.method.edges import Edges, LayoutGraph, Part
 from augmap.method.encoder import CUSTOM, Encoder
 from augmap.method.order import Order
-from augmap.method.plan import HURRY, PROBE_SHARE, Planner, lay_out, shortened
+from augmap.method.plan import (
+    HURRY,
+    PROBE_SHARE,
+    Planner,
+    lay_out,
+    review,
+    review_step,
+    shortened,
+)
 from augmap.method.probe import step_seconds
 from augmap.method.schedule import (
     columns,
@@ -142,7 +151,10 @@ def train(
             losses=run.losses,
             deadline=deadline,
         )
-        _train_stage(run, config, graph, fabric, watch, span)
+        again = None
+        if planner is not None and planner.laid_out(stage) and run.hurry is None:
+            again = partial(_planned_again, planner, run.stages, fabric)
+        _train_stage(run, config, graph, fabric, watch, span, again)
         if graph.unit != 1:
             encoder.scale_last(graph.unit)
         if stage.end_dim is not None:
@@ -151,8 +163,19 @@ def train(
     return tuple(run.stages)
 
 
-def _train_stage(run: Run, config: Config, graph: Edges, fabric: Fabric, watch: Watch, span: Span) -> None:
-    """Run one stage from ``span.start`` on; where it ends early, ``run`` says so."""
+def _train_stage(
+    run: Run,
+    config: Config,
+    graph: Edges,
+    fabric: Fabric,
+    watch: Watch,
+    span: Span,
+    again: Callable[[Span, int, float], Span] | None = None,
+) -> None:
+    """Run one stage from ``span.start`` on; where it ends early, ``run`` says so.
+
+    ``again`` gives it another length while its rate is steady, from the steps done and the seconds of one.
+    """
     encoder, stage = run.encoder, span.stage
     similarity = make_kernel(stage).to(fabric.device)
     if fabric.world_size > 1:
@@ -181,9 +204,12 @@ def _train_stage(run: Run, config: Config, graph: Edges, fabric: Fabric, watch: 
         len(graph.source), span.batch, seed=config.seed, stage=span.number, keep_short=config.keep_short_batch
     )
     total = stage_steps(stage, span.per_epoch)
+    due = None if again is None else review_step(stage)
 
     def batches() -> Iterator[tuple[Tensor, torch.Generator]]:
-        for step in range(span.start, span.steps):
+        for step in itertools.count(span.start):
+            if step >= span.steps:
+                return
             yield order.batch(step), generator(config.seed, "views", span.number, step)
 
     part = Part(fabric.global_rank, fabric.world_size)
@@ -205,9 +231,23 @@ def _train_stage(run: Run, config: Config, graph: Edges, fabric: Fabric, watch: 
         stepper.zero_grad()
         if look.after(step, loss, rate):
             break
+        if again is not None and look.done == due and look.pace is not None:
+            look.span = span = again(span, look.done, look.pace)
+            stage, total = span.stage, span.steps
     end(look.done)
     if fabric.world_size > 1:
         unsynchronise(encoder)
+
+
+def _planned_again(
+    planner: Planner, stages: list[Stage], fabric: Fabric, span: Span, done: int, seconds: float
+) -> Span:
+    """Return a span with the length that the pace of its first steps allows."""
+    stage = review(planner, stages, span.number, done, seconds, span.per_epoch, fabric)
+    stages[span.number] = stage
+    assert stage.steps is not None
+    deadline = planner.deadline(stages, span.number, done)
+    return dataclasses.replace(span, stage=stage, steps=stage.steps, deadline=deadline)
 
 
 @contextlib.contextmanager

@@ -181,7 +181,7 @@ class StageWatch:
         self.watch, self.span, self._keep = watch, span, keep
         self.done = self._looked = span.start
         self._time = self._stepped = watch.clock()
-        self._step = 0.0
+        self._step = self._spent = 0.0
         self._new: list[Tensor] = []
         self._epoch = list(span.losses)
         self._epoch_began = (span.start, self._time)
@@ -204,6 +204,7 @@ class StageWatch:
         epoch_ended = last or math.floor(self.done / span.per_epoch) > math.floor(step / span.per_epoch)
         now = watch.clock()
         self._step, self._stepped = now - self._stepped, now
+        self._spent += self._step if step > span.start else 0.0
         watch.threads.after(self._step, span.stage.name, self.done)
         late = span.deadline is not None and now + self._until_asked() > span.deadline
         control = watch.control
@@ -230,6 +231,12 @@ class StageWatch:
             self._hold(control)
         self._stepped = watch.clock()  # what a checkpoint takes, or a pause, is not the step's
         return ended
+
+    @property
+    def pace(self) -> float | None:
+        """Mean seconds of a step, checkpoints and pauses left out; None while there are too few."""
+        steps = self.done - self.span.start - 1  # the first one prepares
+        return self._spent / steps if steps >= LOOK_EVERY else None
 
     def _hold(self, control: Control) -> None:
         """Wait until the run may go on; the checkpoint is written already."""
