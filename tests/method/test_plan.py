@@ -4,6 +4,7 @@ import dataclasses
 import time
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,8 @@ from runs import run as run_small
 
 from augmap.errors import InputError
 from augmap.method import graphs, prepare, probe, train
+from augmap.method.audience import Audience
+from augmap.method.control import Control
 from augmap.method.plan import LATE, MARGIN, Planner, review_step
 from augmap.stage import Stage
 
@@ -169,7 +172,7 @@ def budgeted(*stages):
     return small_config(*(stages or STAGES), budget=100.0)
 
 
-def simulate(monkeypatch, seconds_of_step, *, config=None, think=0.5, finish=6.0, reserve=6.0):
+def simulate(monkeypatch, seconds_of_step, *, config=None, think=0.5, finish=6.0, reserve=6.0, **settings):
     """Run for real, but by a clock that a step moves by ``seconds_of_step(stage number, step)``."""
     clock = Clock()
     steps = {"now": 0}
@@ -187,7 +190,7 @@ def simulate(monkeypatch, seconds_of_step, *, config=None, think=0.5, finish=6.0
     monkeypatch.setattr(prepare, "projection_seconds", lambda *a, **k: 1.0)
     monkeypatch.setattr(prepare, "finish_seconds", lambda *a, **k: reserve)
     monkeypatch.setattr(prepare, "graph_seconds", lambda *a, **k: 0.0)
-    outcome = run_small(config or budgeted(), clock=clock, started=begin)
+    outcome = run_small(config or budgeted(), clock=clock, started=begin, **settings)
     return outcome, clock.now - begin + finish, steps["now"]
 
 
@@ -226,6 +229,24 @@ def test_a_steady_stage_has_the_time_that_it_was_given_at_another_pace(monkeypat
     assert outcome.history["steps"] == steps
     again, _, _ = simulate(monkeypatch, lambda number, step: 30.0, config=outcome.config)
     assert same_bits(outcome, again)
+
+
+def test_after_a_wish_for_an_early_end_no_stage_becomes_longer(monkeypatch):
+    def finish(report):
+        if (report.stage_number, report.step) == (0, 60):
+            control.finish()
+
+    control = Control()
+    audience = Audience(
+        begin=lambda images: np.arange(4), show=lambda z, report: None, listen=finish, control=control
+    )
+    stages = [dataclasses.replace(stage, steady=0.5) for stage in STAGES]
+    pace = lambda number, step: 0.05 if number else 0.5  # noqa: E731
+    outcome, _, _ = simulate(
+        monkeypatch, pace, config=budgeted(*stages), think=0.05, audience=audience, probe=np.arange(4)
+    )
+    assert [p["stage"] for p in outcome.history["plans"]] == ["pretrain", "map", "polish"]
+    assert all(60 < stage.steps < 90 for stage in outcome.config.stages[1:])  # an eighth of 30 s each
 
 
 @pytest.mark.parametrize("slower", [1.5, 20.0])
@@ -370,7 +391,7 @@ def test_a_real_budget(tmp_path):
     assert trained <= 1.05 * budget - reserve + longest
     assert took - max(0.0, took - trained - reserve) <= 1.05 * budget + longest
     assert took >= 0.6 * budget
-    assert [p["stage"] for p in plans] == [s.name for s in made.config.stages]
+    assert list(dict.fromkeys(p["stage"] for p in plans)) == [s.name for s in made.config.stages]
     assert all(s.steps for s in made.config.stages)
     assert (tmp_path / "m.map" / "map.json").is_file()
 
