@@ -1,9 +1,9 @@
-"""A pass of a layout: sums along the edges number by number, against the same by rows of two numbers.
+"""A pass of a layout: attraction along the edges column by column, against the same by rows of two numbers.
 
     python benchmarks/layout.py                   # 60,000 points, 15 neighbours, one thread
     python benchmarks/layout.py --points 10000 --threads 2
 
-Both take turns; the rest of the pass, gathering the ends of the edges and all repulsions, is the same. The
+Both take turns; the rest of the pass, all repulsions, is the same. The
 neighbours are drawn at random and the points fill a square as a finished layout would. One thread's processor
 time is counted.
 """
@@ -46,12 +46,12 @@ def main() -> None:
         layout.gradient(y, neighbors, weights, 1.0, grid, random)
 
     def rows() -> None:
-        with mock.patch.object(layout, "from_ends", by_rows):
+        with mock.patch.object(layout, "attraction", by_rows):
             whole()
 
-    toward = torch.randn(n, options.neighbors, 2, generator=random)
-    assert torch.equal(layout.from_ends(toward, neighbors), by_rows(toward, neighbors))
-    turns = Turns({"numbers": seconds_of(whole), "rows": seconds_of(rows)})
+    same = (layout.attraction(y, neighbors, weights, 1.0), by_rows(y, neighbors, weights, 1.0))
+    torch.testing.assert_close(*same)
+    turns = Turns({"columns": seconds_of(whole), "rows": seconds_of(rows)})
     turns.take(1)  # prepares
     turns = Turns(turns.named)
     turns.take(options.rounds)
@@ -59,19 +59,21 @@ def main() -> None:
         "seed": 0,
         "points": n,
         "neighbors": options.neighbors,
-        "numbers": turns.of("numbers", "cpu"),
+        "columns": turns.of("columns", "cpu"),
         "rows": turns.of("rows", "cpu"),
-        "ratio": turns.ratio("rows", "numbers", "cpu"),
+        "ratio": turns.ratio("rows", "columns", "cpu"),
     }
     write(options.output, result, options.threads)
     print(
-        f"{n:,} points: {1e3 * result['numbers']['median']:.0f} ms a pass, by rows "
+        f"{n:,} points: {1e3 * result['columns']['median']:.0f} ms a pass, by rows "
         f"{1e3 * result['rows']['median']:.0f} ms, {result['ratio']['median']:.1f} times as long"
     )
 
 
-def by_rows(toward: Tensor, neighbors: Tensor) -> Tensor:
-    """Add up as it was before."""
+def by_rows(y: Tensor, neighbors: Tensor, weights: Tensor, pull: float) -> Tensor:
+    """Attract as it was before."""
+    toward = y[:, None] - y[neighbors]  # (n, k, d)
+    toward *= (pull / (2 * weights.shape[1]) * weights / (1 + toward.square().sum(2)))[..., None]
     return toward.sum(1).index_add_(0, neighbors.flatten(), toward.flatten(0, 1), alpha=-1)
 
 

@@ -141,7 +141,9 @@ def others(found: dict[str, dict]) -> str:
             told = f"{memory['peak_bytes'] / 1e6:,.0f} MB"
             lines.append(f"| memory of the loss, {memory['rows']:,} views, 2-D{where} | {told} | < 1 GB |")
     if result := found.get("layout"):
-        told = f"{1e3 * result['numbers']['median']:.0f} ms, by rows {result['ratio']['median']:.1f} × as long"
+        told = (
+            f"{1e3 * result['columns']['median']:.0f} ms, by rows {result['ratio']['median']:.1f} × as long"
+        )
         lines.append(f"| a pass of a layout of {result['points']:,} images, one thread | {told} | – |")
     if result := found.get("growth-1"):
         told = f"{result['seconds_ratio']:.1f} × the time an epoch, {result['memory_more_mb']:.0f} MB more"

@@ -125,23 +125,29 @@ def gradient(
     random: torch.Generator,
 ) -> Float[Tensor, "n d"]:
     """Return n / 4 times the gradient of the loss with the exaggeration ``pull``."""
-    n, k = neighbors.shape
-    toward = y[:, None] - y[neighbors]  # (n, k, d)
-    toward *= (pull / (2 * k) * weights / (1 + toward.square().sum(2)))[..., None]  # half at either end
-    slope = from_ends(toward, neighbors)
+    slope = attraction(y, neighbors, weights, pull)
     z, f = repulsion(y, grid, random)
-    return slope.sub_(f, alpha=n / float(z.sum() - n))
+    return slope.sub_(f, alpha=len(y) / float(z.sum() - len(y)))
 
 
-def from_ends(toward: Float[Tensor, "n k d"], neighbors: Int[Tensor, "n k"]) -> Float[Tensor, "n d"]:
-    """Return the sum of each point's rows, less the rows of all points whose neighbour it is.
+def attraction(
+    y: Float[Tensor, "n d"], neighbors: Int[Tensor, "n k"], weights: Float[Tensor, "n k"], pull: float
+) -> Float[Tensor, "n d"]:
+    """Return the attracting half of :func:`gradient`: each edge draws at both of its ends.
 
-    Number by number: PyTorch adds up rows of two numbers so slowly that it took most of a layout
-    (``benchmarks/layout.py``).
+    Column by column: PyTorch gathers rows of two numbers, and adds them up, so slowly that it took most of a
+    layout (``benchmarks/layout.py``).
     """
-    n, d = len(toward), toward.shape[2]
-    ends = d * neighbors[..., None] + torch.arange(d)
-    return toward.sum(1).flatten().index_add_(0, ends.flatten(), toward.flatten(), alpha=-1).view(n, d)
+    n, k = neighbors.shape
+    ends = neighbors.flatten()
+    columns = [column.contiguous() for column in y.unbind(1)]
+    toward = [column[:, None] - column.index_select(0, ends).view(n, k) for column in columns]
+    pulls = pull / (2 * k) * weights / (1 + sum(t.square() for t in toward))  # half at either end
+    slopes = []
+    for t in toward:
+        t *= pulls
+        slopes.append(t.sum(1).index_add_(0, ends, t.flatten(), alpha=-1))
+    return torch.stack(slopes, 1)
 
 
 def _principal(x: Float[Tensor, "n f"], dim: int, random: torch.Generator) -> Float[Tensor, "n d"]:

@@ -24,6 +24,7 @@ import torch
 from jaxtyping import Float, Int
 from scipy.fft import next_fast_len
 from torch import Tensor
+from torch.nn.functional import embedding_bag
 
 SPACING = 0.25
 """Of the nodes, in widths of the kernel."""
@@ -86,8 +87,9 @@ class Grid:
         nodes, weights = _stencil(at, self._shape)
         points = torch.zeros(math.prod(self._shape)).index_add_(0, nodes.flatten(), weights.flatten())
         spectrum = torch.fft.rfftn(points.view(self._shape), s=self._padded)
-        read = [(self._convolved(spectrum, kernel)[nodes] * weights).sum(1) for kernel in self._kernels]
-        return read[0], torch.stack(read[1:], 1)
+        fields = torch.stack([self._convolved(spectrum, kernel) for kernel in self._kernels], 1)
+        read = embedding_bag(nodes, fields, per_sample_weights=weights, mode="sum")  # (n, 1 + d)
+        return read[:, 0], read[:, 1:]
 
     @property
     def _padded(self) -> list[int]:
