@@ -43,7 +43,7 @@ def test_shares_counted():
     assert [p["stage"] for p in plan.plans] == ["pretrain", "map"]
     assert plan.plans[0] == {
         "stage": "pretrain", "at_seconds": 10.0, "left_seconds": 80.0, "reserve_seconds": 8.0,
-        "step_seconds": 0.5, "steps": 112,
+        "step_seconds": 0.5, "steps": 112, "behind_seconds": 24.0,
     }  # fmt: skip
 
 
@@ -140,7 +140,7 @@ def test_a_steady_stage_is_planned_again_by_its_own_pace():
     assert again == dataclasses.replace(first, steps=50 + int((90 - 15 - behind) / 0.3))
     assert plan.plans[-1] == {
         "stage": "pretrain", "at_seconds": 15.0, "left_seconds": 90.0, "reserve_seconds": 8.0,
-        "step_seconds": 0.3, "steps": again.steps,
+        "step_seconds": 0.3, "steps": again.steps, "behind_seconds": behind,
     }  # fmt: skip
     # the rest of it by the new pace, and what is behind it untouched
     late = LATE * (again.steps - 50) * 0.3 + 2
@@ -160,10 +160,32 @@ def test_a_slower_stage_becomes_no_shorter_than_its_rate_allows():
     assert plan.review([capped, *STEADY[1:]], 0, 50, 0.1, 10.0).steps == 110
 
 
+def test_who_waits_is_told_of_another_length():
+    said = []
+    plan, clock = planner(100.0, reserve=8.0, say=said.append)
+    first = plan.lay_out(STEADY, 0, 0.5, 10.0)
+    clock.now += 25
+    plan.review([first, *STEADY[1:]], 0, 50, 0.5, 10.0)
+    assert said == []
+    clock.now -= 10
+    plan.review([first, *STEADY[1:]], 0, 50, 0.3, 10.0)
+    assert said == ["pretrain: 210 steps in place of 126, by its pace so far"]
+
+
+def test_a_later_stage_is_not_planned_again_to_less_than_it_learns_by():
+    stages = [STAGES[0], dataclasses.replace(STAGES[1], steady=0.5), STAGES[2]]
+    plan, clock = planner(100.0)
+    first = plan.lay_out(stages, 0, 0.5, 10.0)
+    clock.now += 120
+    second = plan.lay_out([first, *stages[1:]], 1, 0.01, 10.0)
+    assert plan.review([first, second, stages[2]], 1, 60, 0.01, 10.0).steps == second.steps == 150
+
+
 def test_only_a_stage_whose_steps_do_not_depend_on_its_length_is_planned_again():
     given = {"name": "s", "steps": 100, "steady": 0.5}
     assert review_step(Stage(**given)) == 40
     assert review_step(Stage(**given | {"steady": 0.0})) is None
+    assert review_step(Stage(**given, stop=60)) is None
     assert review_step(Stage(**given, dim=8, end_dim=2)) is None
     assert review_step(Stage(**given, end_temperature=0.5)) is None
 
@@ -231,6 +253,13 @@ def test_a_steady_stage_has_the_time_that_it_was_given_at_another_pace(monkeypat
     assert same_bits(outcome, again)
 
 
+def test_a_run_that_does_not_know_its_pace_yet_is_planned_again_later(monkeypatch):
+    for too_few, plans in ((59, 4), (70, 3)):  # 63 of 126 steps are steady
+        monkeypatch.setattr("augmap.method.watch.LOOK_EVERY", too_few)
+        outcome, _, _ = simulate(monkeypatch, lambda number, step: 0.3, config=budgeted(*STEADY))
+        assert len(outcome.history["plans"]) == plans
+
+
 def test_after_a_wish_for_an_early_end_no_stage_becomes_longer(monkeypatch):
     def finish(report):
         if (report.stage_number, report.step) == (0, 60):
@@ -249,11 +278,12 @@ def test_after_a_wish_for_an_early_end_no_stage_becomes_longer(monkeypatch):
     assert all(60 < stage.steps < 90 for stage in outcome.config.stages[1:])  # an eighth of 30 s each
 
 
-@pytest.mark.parametrize("slower", [1.5, 20.0])
+@pytest.mark.parametrize("slower", [1.5, 2.0, 2.3, 20.0])
 @pytest.mark.parametrize("when", [0, 40])
-def test_at_most_five_percent_late_however_slow_it_gets(monkeypatch, slower, when):
+@pytest.mark.parametrize("stages", [STAGES, STEADY])
+def test_at_most_five_percent_late_however_slow_it_gets(monkeypatch, slower, when, stages):
     pace = lambda number, step: 0.5 if number == 0 and step < when else 0.5 * slower  # noqa: E731
-    outcome, took, _ = simulate(monkeypatch, pace)
+    outcome, took, _ = simulate(monkeypatch, pace, config=budgeted(*stages))
     assert took <= 105
     stopped = [s for s in outcome.config.stages if s.stop is not None]
     assert stopped

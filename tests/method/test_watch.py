@@ -65,6 +65,23 @@ def test_one_line_of_the_log_an_epoch():
     assert json.loads(json.dumps(watch.log)) == watch.log
 
 
+def test_the_pace_is_that_of_steps_and_of_waiting_for_the_device(monkeypatch):
+    look, watch, clock, _, _ = stage_watch(steps=200, per_epoch=100.0, start=50)
+    watch.listeners = [lambda report: setattr(clock, "now", clock.now + 7.0)]  # no part of a step
+    walk(look, clock, [50], seconds=30.0)  # prepares
+    assert look.pace is None
+    walk(look, clock, range(51, 60))
+    assert look.pace is None
+    walk(look, clock, range(60, 71))
+    assert look.pace == pytest.approx(0.5)
+    tolist = torch.Tensor.tolist
+    monkeypatch.setattr(
+        torch.Tensor, "tolist", lambda x: (setattr(clock, "now", clock.now + 3), tolist(x))[1]
+    )
+    walk(look, clock, range(71, 91))  # two looks
+    assert look.pace == pytest.approx(0.5 + 2 * 3 / 40)
+
+
 def test_an_epoch_that_was_interrupted_has_all_its_losses():
     look, watch, clock, _, kept = stage_watch(keep_every=1.0, start=10, losses=[8.0, 9.0])
     walk(look, clock, range(10, 17))

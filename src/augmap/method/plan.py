@@ -26,6 +26,8 @@ LEAST_STEPS, LEAST_SHARE = 150, 0.04
 """A stage behind the first gets so many steps also when the time is up, as far as this share pays for."""
 REVIEW = 0.8
 """A stage whose rate is steady at first is planned again when so much of that part is over."""
+TOLD = 0.05
+"""Share of its steps by which a stage must become longer or shorter for the user to be told."""
 HURRY = 0.25
 """After a wish for an early end, the stages that are left take this share of the time trained so far."""
 
@@ -97,8 +99,7 @@ class Planner:
         left = self.left() - ahead
         own = left * stage.share / shares
         steps = int(own / step_seconds)
-        if first > 0:  # a head that has learned nothing would waste all that was learned before it
-            steps = max(steps, min(LEAST_STEPS, int(LEAST_SHARE * self.seconds / step_seconds)))
+        steps = max(steps, self._least(first, step_seconds))
         if stage.max_epochs is not None:
             steps = min(steps, round(stage.max_epochs * per_epoch))
         if steps < 1 and first == 0:
@@ -108,7 +109,7 @@ class Planner:
             )
         steps = max(1, steps)
         self._warn(stage, first, own, steps, per_epoch)
-        self._note(stage.name, left, step_seconds, steps)
+        self._note(stage.name, left, step_seconds, steps, max(0.0, left - steps * step_seconds))
         warmup = min(stage.warmup_epochs, steps / per_epoch / 10)
         return dataclasses.replace(stage, share=None, steps=steps, warmup_epochs=warmup)
 
@@ -125,15 +126,16 @@ class Planner:
         step_seconds : float
             Seconds that one of the steps took.
         """
-        stage, plan = stages[first], self.plans[-1]
+        stage, behind = stages[first], self.plans[-1]["behind_seconds"]
         assert stage.steps is not None
-        behind = max(0.0, plan["left_seconds"] - plan["steps"] * plan["step_seconds"])
         left = self.left() - self._ahead(first)
-        steps = done + int((left - behind) / step_seconds)
+        steps = max(done + int((left - behind) / step_seconds), self._least(first, step_seconds))
         if stage.max_epochs is not None:
             steps = min(steps, round(stage.max_epochs * per_epoch))
         steps = max(steps, math.ceil(done / stage.steady))
-        self._note(stage.name, left + done * step_seconds, step_seconds, steps)
+        if abs(steps - stage.steps) > TOLD * stage.steps:
+            self.say(f"{stage.name}: {steps:,} steps in place of {stage.steps:,}, by its pace so far")
+        self._note(stage.name, left + done * step_seconds, step_seconds, steps, behind)
         return dataclasses.replace(stage, steps=steps)
 
     def _warn(self, stage: Stage, first: int, own: float, steps: int, per_epoch: float) -> None:
@@ -144,12 +146,17 @@ class Planner:
                 " to see every image once: the map will show little; give more time or fewer images"
             )
 
-    def _note(self, name: str, left: float, step_seconds: float, steps: int) -> None:
+    def _least(self, first: int, step_seconds: float) -> int:
+        """Steps of a stage at least: a head without any would waste all that was learned before it."""
+        return 0 if first == 0 else min(LEAST_STEPS, int(LEAST_SHARE * self.seconds / step_seconds))
+
+    def _note(self, name: str, left: float, step_seconds: float, steps: int, behind: float) -> None:
         self.plans.append(
             {
                 "stage": name,
                 "at_seconds": round(self.clock() - self.started, 2),
                 "left_seconds": round(left, 2),
+                "behind_seconds": round(behind, 2),
                 "reserve_seconds": round(self.reserve, 2),
                 "step_seconds": round(step_seconds, 6),
                 "steps": steps,
@@ -172,8 +179,8 @@ class Planner:
         if not self.laid_out(stages[first]) or not any(s.share for s in stages[first + 1 :]):
             return self.clock() + max(least, self.left() + grace)
         plan = self.plans[-1]
-        own = plan["steps"] * plan["step_seconds"]
-        behind = max(0.0, plan["left_seconds"] - own)
+        behind = plan["behind_seconds"]
+        own = min(plan["steps"] * plan["step_seconds"], plan["left_seconds"])
         late = LATE * (plan["steps"] - done) * plan["step_seconds"] + grace
         room = self.left() - self._ahead(first) - behind + (LATE - 1) * own + grace
         return self.clock() + max(least, min(late, room))
@@ -185,7 +192,7 @@ class Planner:
 
 def review_step(stage: Stage) -> int | None:
     """Return after how many steps a stage is planned again; None where its steps depend on its length."""
-    if stage.steps is None or not stage.steady or stage.end_dim is not None:
+    if stage.steps is None or stage.stop is not None or not stage.steady or stage.end_dim is not None:
         return None
     return None if stage.end_temperature is not None else round(REVIEW * stage.steady * stage.steps)
 

@@ -231,9 +231,9 @@ def _train_stage(
         stepper.zero_grad()
         if look.after(step, loss, rate):
             break
-        if again is not None and look.done == due and look.pace is not None:
+        if again is not None and due is not None and due <= look.done <= stage.steady * total and look.pace:
             look.span = span = again(span, look.done, look.pace)
-            stage, total = span.stage, span.steps
+            stage, total, due = span.stage, span.steps, None
     end(look.done)
     if fabric.world_size > 1:
         unsynchronise(encoder)

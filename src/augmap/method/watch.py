@@ -217,6 +217,7 @@ class StageWatch:
             self._stepped = watch.clock()  # what listeners take is not the step's
             return False
         self._look()
+        self._spent += watch.clock() - now if step > span.start else 0.0  # a GPU is waited for here
         stop, late, keep = self._agreed(watch.stop.wanted, late, watch.keep_due)
         if epoch_ended or late:
             self._log_epoch(rate)
