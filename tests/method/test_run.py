@@ -61,6 +61,7 @@ STAGE = {
     "vector_lr": ({"optimizer": "muon"}, 0.05),
     "rate": ({}, "epoch"),
     "warmup_epochs": ({}, 1.0),
+    "steady": ({}, 0.5),
     "momentum": ({}, 0.5),
     "nesterov": ({}, True),
     "weight_decay": ({}, 0.1),
