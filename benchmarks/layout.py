@@ -3,9 +3,8 @@
     python benchmarks/layout.py                   # 60,000 points, 15 neighbours, one thread
     python benchmarks/layout.py --points 10000 --threads 2
 
-Both take turns; the rest of the pass, all repulsions, is the same. The
-neighbours are drawn at random and the points fill a square as a finished layout would. One thread's processor
-time is counted.
+Both take turns; the rest of the pass, all repulsions, is the same. The neighbours are drawn at random and the
+points fill a square as a finished layout would. The processor's time is counted, that of all threads.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ from augmap.method import layout
 from augmap.method.repulsion import Grid
 
 HALF_EDGE = 0.22
-"""Half the edge of the square that a finished layout of one point fills; it grows as their root."""
+"""Half the edge of the square that a finished layout of one point fills; of n points it is √n times that."""
 
 
 def main() -> None:
