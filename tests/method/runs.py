@@ -13,10 +13,13 @@ from lightning_fabric import Fabric
 from torch import nn
 
 from augmap.config import Config, Runtime
+from augmap.method.audience import Audience
+from augmap.method.control import Control
 from augmap.method.launch import launch
 from augmap.method.processes import rank
 from augmap.method.run import Outcome, Task
 from augmap.method.sets import AUGMENTATIONS
+from augmap.method.watch import Report
 from augmap.stage import Stage
 
 
@@ -95,6 +98,19 @@ def task(config: Config, pixels: np.ndarray | None = None, **settings: Any) -> T
 def run(config: Config, pixels: np.ndarray | None = None, **settings: Any) -> Outcome:
     """The outcome of such a task."""
     return launch(task(config, pixels, **settings))
+
+
+def finishing_at(step: int) -> Audience:
+    """An audience that wishes for an early end after this step of the first stage."""
+
+    def listen(report: Report) -> None:
+        if (report.stage_number, report.step) == (0, step):
+            control.finish()
+
+    control = Control()
+    return Audience(
+        begin=lambda images: np.arange(4), show=lambda z, report: None, listen=listen, control=control
+    )
 
 
 def cpu() -> Fabric:

@@ -11,14 +11,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from runs import Small, checkpoint_files, run, same_bits, small_config, stripes, three_stages, with_neighbors
+from runs import (
+    Small,
+    checkpoint_files,
+    finishing_at,
+    run,
+    same_bits,
+    small_config,
+    stripes,
+    three_stages,
+    with_neighbors,
+)
 
 from augmap.config import Runtime
 from augmap.errors import InputError, Interrupted
 from augmap.method import checkpoint as checkpoints
 from augmap.method import probe
-from augmap.method.audience import Audience
-from augmap.method.control import Control
 from augmap.stage import Stage
 from pictures import ROOT
 
@@ -202,15 +210,8 @@ def test_stopped_between_steps(title, where, step, tmp_path):
 def test_a_stage_that_ended_early_is_not_gone_on_with(every, tmp_path):
     """Somebody wants the end of the first stage, and stops the run before the next one has its layout."""
 
-    def finish(report):
-        if (report.stage_number, report.step) == (0, 4):
-            control.finish()
-
-    control = Control()
-    audience = Audience(
-        begin=lambda images: np.arange(4), show=lambda z, report: None, listen=finish, control=control
-    )
     seen = {"probe": np.arange(4), "progress": Stopping("layout")}
+    audience = finishing_at(4)
     with pytest.raises(Interrupted, match=r"before stage 2 \(map\); a checkpoint was saved"):
         again("layout", folder=tmp_path, every=every, audience=audience, **seen)
     kept = checkpoints.load(tmp_path)

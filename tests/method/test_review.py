@@ -5,10 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 from budgets import STAGES, STEADY, budgeted, planner, simulate
-from runs import same_bits
+from runs import finishing_at, same_bits
 
-from augmap.method.audience import Audience
-from augmap.method.control import Control
 from augmap.method.plan import LATE, review_step
 from augmap.stage import Stage
 
@@ -100,18 +98,10 @@ def test_a_run_that_does_not_know_its_pace_yet_is_planned_again_later(monkeypatc
 
 
 def test_after_a_wish_for_an_early_end_no_stage_becomes_longer(monkeypatch):
-    def finish(report):
-        if (report.stage_number, report.step) == (0, 60):
-            control.finish()
-
-    control = Control()
-    audience = Audience(
-        begin=lambda images: np.arange(4), show=lambda z, report: None, listen=finish, control=control
-    )
     stages = [dataclasses.replace(stage, steady=0.5) for stage in STAGES]
     pace = lambda number, step: 0.05 if number else 0.5  # noqa: E731
     outcome, _, _ = simulate(
-        monkeypatch, pace, config=budgeted(*stages), think=0.05, audience=audience, probe=np.arange(4)
+        monkeypatch, pace, config=budgeted(*stages), think=0.05, audience=finishing_at(60), probe=np.arange(4)
     )
     assert [p["stage"] for p in outcome.history["plans"]] == ["pretrain", "map", "polish"]
     assert all(60 < stage.steps < 90 for stage in outcome.config.stages[1:])  # an eighth of 30 s each
